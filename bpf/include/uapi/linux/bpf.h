@@ -1,0 +1,2 @@
+/* BCC carries the BPF interface itself, under this name. */
+#include <bcc/bpf.h>

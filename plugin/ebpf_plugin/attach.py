@@ -1,0 +1,157 @@
+"""The rungs: three ways to attach a hook, tried one after the other until one takes it. Loader only."""
+from __future__ import annotations
+
+import errno
+import os
+
+from . import kernel, reasons, tracefs
+from .group import PROBE, RUNGS, TRACEPOINT, TRAMPOLINE
+
+PROG_KPROBE, PROG_TRACEPOINT, PROG_RAW_TRACEPOINT, PROG_TRACING = 2, 5, 17, 26
+TRACE_FENTRY, TRACE_FEXIT = 24, 25
+
+PMU = "/sys/bus/event_source/devices/kprobe"
+
+
+class NotAttached(Exception):
+    """Why a rung did not take a hook, for people."""
+
+
+class Attached:
+    """What holds one hook in the kernel: descriptors and the names of kprobe events, closed together if a rung fails."""
+
+    def __init__(self):
+        self.descriptors, self.events, self.where = [], [], []
+
+    def undo(self):
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        tracefs.remove(self.events)
+
+
+class Ladder:
+    """Attaches hooks. `programs` gives the instructions of a compiled program by name, or None; `btf` may be None."""
+
+    def __init__(self, programs, mode, choice, btf, no_btf=""):
+        self.programs, self.mode, self.choice, self.btf, self.no_btf = programs, mode, choice, btf, no_btf
+        self._loaded = {}
+
+    def order(self, hook):
+        """The rungs in the order in which they are tried for `hook`."""
+        preferred = hook.first if self.choice == "auto" else self.choice
+        return tuple(sorted(RUNGS, key=lambda rung: (rung != preferred, RUNGS.index(rung))))
+
+    def attach(self, hook):
+        """(rung, Attached, [(rung, why not)]); rung is None if no rung took the hook."""
+        failed = []
+        for rung in self.order(hook):
+            held = Attached()
+            try:
+                self._try(rung, hook, held)
+                return rung, held, failed
+            except (NotAttached, tracefs.NoTracefs) as error:
+                held.undo()
+                failed.append((rung, str(error)))
+        return None, None, failed
+
+    def _try(self, rung, hook, held):
+        if rung == TRACEPOINT:
+            if not hook.tracepoints:
+                raise NotAttached("no tracepoint stands for it")
+            for tracepoint in hook.tracepoints:
+                if self.mode in tracepoint.modes:
+                    self._tracepoint(tracepoint, held)
+            if not held.descriptors:
+                raise NotAttached("the kernel has none of its tracepoints")
+            return
+        attach = self._trampoline if rung == TRAMPOLINE else self._probe
+        for function in hook.functions:
+            attach(function, held)
+        if not held.descriptors:
+            raise NotAttached("the kernel has no function %s" % " or ".join(f.symbols[0] for f in hook.functions))
+
+    def _trampoline(self, function, held):
+        if self.btf is None:
+            raise NotAttached(self.no_btf)
+        symbol = next((symbol for symbol in function.symbols if self.btf.function(symbol)), None)
+        if symbol is None:
+            return self._missing(function)
+        number, _ = self.btf.function(symbol)
+        for way in function.ways.of(TRAMPOLINE, self.mode):
+            kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
+            program = self._program(function.program + "_" + way, PROG_TRACING, kind, number)
+            held.descriptors.append(self._do("attach to", symbol, TRAMPOLINE, kernel.raw_tracepoint_open, None, program))
+            held.where.append("%s:%s" % (way, symbol))
+
+    def _probe(self, function, held):
+        for way in function.ways.of(PROBE, self.mode):
+            program = self._program(function.program + "_" + way, PROG_KPROBE)
+            for symbol in function.symbols:
+                try:
+                    event = self._probe_event(way == "kretprobe", symbol, held)
+                except OSError as error:
+                    # the kernel's words for "no such symbol" differ: ENOENT, and EADDRNOTAVAIL since 5.10 or so
+                    if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and reasons.has_kprobes():
+                        continue
+                    raise NotAttached(reasons.explain("attach to", symbol, PROBE, error)) from error
+                held.descriptors.append(event)
+                self._do("attach to", symbol, PROBE, kernel.perf_event_run, event, program)
+                held.where.append("%s:%s" % (way, symbol))
+                break
+            else:
+                return self._missing(function)
+
+    def _probe_event(self, at_return, symbol, held):
+        if at_return:
+            try:
+                name = tracefs.add_kretprobe(symbol)
+                held.events.append(name)
+                return kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
+            except tracefs.NoTracefs:
+                pass  # a kretprobe with few instances is better than none; `where` cannot tell, the missed count does
+        kind = kernel.read(PMU + "/type")
+        if not kind:
+            raise OSError(errno.ENOENT, "no kprobe events")
+        text = kernel.ctypes.create_string_buffer(symbol.encode())
+        return kernel.perf_event_open(int(kind), int(at_return), kernel.ctypes.addressof(text))
+
+    def _tracepoint(self, tracepoint, held):
+        for event in tracepoint.events:
+            if tracepoint.raw:
+                program = self._program(tracepoint.program, PROG_RAW_TRACEPOINT)
+                held.descriptors.append(
+                    self._do("attach to", event, TRACEPOINT, kernel.raw_tracepoint_open, event, program))
+            else:
+                number = tracefs.event_id(event)
+                if number is None:
+                    if tracefs.event_id("raw_syscalls:sys_exit") is None:
+                        raise NotAttached("kernel without tracepoints of system calls (CONFIG_FTRACE_SYSCALLS)")
+                    continue
+                program = self._program(tracepoint.program, PROG_TRACEPOINT)
+                perf_event = self._do("open", event, TRACEPOINT, kernel.perf_event_open,
+                                      kernel.PERF_TYPE_TRACEPOINT, number)
+                held.descriptors.append(perf_event)
+                self._do("attach to", event, TRACEPOINT, kernel.perf_event_run, perf_event, program)
+            held.where.append(event)
+
+    def _missing(self, function):
+        if function.required:
+            raise NotAttached("the kernel has no function %s" % " or ".join(function.symbols))
+
+    def _program(self, name, kind, attach_type=0, btf_id=0):
+        """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
+        key = (name, btf_id)
+        if key not in self._loaded:
+            code = self.programs(name)
+            if code is None:
+                raise NotAttached("%s needs the offset of a structure's member, and there is no BTF" % name)
+            rung = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
+            self._loaded[key] = self._do("load", name, rung, kernel.prog_load, kind, name, code, attach_type, btf_id)
+        return self._loaded[key]
+
+    @staticmethod
+    def _do(operation, target, rung, function, *args):
+        try:
+            return function(*args)
+        except OSError as error:
+            raise NotAttached(reasons.explain(operation, target, rung, error)) from error

@@ -1,0 +1,86 @@
+"""What the running kernel's BTF says of functions and structures, read through libbpf's C API. Loader only."""
+from __future__ import annotations
+
+import ctypes
+
+KIND_STRUCT, KIND_FUNC = 4, 12
+BTF_PATH = "/sys/kernel/btf/vmlinux"
+
+
+class NoBTF(Exception):
+    """The kernel has no BTF, or there is no libbpf to read it."""
+
+
+class _Type(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_uint32), ("info", ctypes.c_uint32), ("type", ctypes.c_uint32)]
+
+
+class _Member(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_uint32), ("type", ctypes.c_uint32), ("offset", ctypes.c_uint32)]
+
+
+class BTF:
+    """Raises NoBTF. Ids are those of BTF, as bpf(2) takes them for attach_btf_id."""
+
+    def __init__(self):
+        for name in ("libbpf.so.1", "libbpf.so.0"):
+            try:
+                self._lib = ctypes.CDLL(name)
+                break
+            except OSError:
+                continue
+        else:
+            raise NoBTF("libbpf is not installed: apt-get install libbpf1 (libbpf0 in Debian 11)")
+        lib = self._lib
+        # the older name up to libbpf 0.4 (Debian 11 has 0.3)
+        load = getattr(lib, "btf__load_vmlinux_btf", None) or lib.libbpf_find_kernel_btf
+        load.restype = ctypes.c_void_p
+        lib.btf__find_by_name_kind.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint32]
+        lib.btf__type_by_id.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        lib.btf__type_by_id.restype = ctypes.c_void_p
+        lib.btf__name_by_offset.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        lib.btf__name_by_offset.restype = ctypes.c_char_p
+        pointer = load() if _readable() else None
+        if not pointer or pointer > 2 ** 64 - 4096:  # NULL or, before libbpf 1.0, -errno
+            raise NoBTF("no BTF: %s is missing (CONFIG_DEBUG_INFO_BTF)" % BTF_PATH)
+        self._btf = pointer
+
+    def function(self, name):
+        """(id, number of arguments) of a kernel function, or None."""
+        number = self._lib.btf__find_by_name_kind(self._btf, name.encode(), KIND_FUNC)
+        if number <= 0:
+            return None
+        prototype = self._type(self._type(number).type)
+        return number, prototype.info & 0xFFFF
+
+    def offset(self, struct_name, member):
+        """The offset in bytes of a member, looked for in unnamed members as well, or None."""
+        number = self._lib.btf__find_by_name_kind(self._btf, struct_name.encode(), KIND_STRUCT)
+        return self._offset_in(number, member.encode()) if number > 0 else None
+
+    def _offset_in(self, number, name):
+        address = self._lib.btf__type_by_id(self._btf, number)
+        kind = _Type.from_address(address)
+        members = (_Member * (kind.info & 0xFFFF)).from_address(address + ctypes.sizeof(_Type))
+        for member in members:
+            # with kind_flag (bit 31 of info) the upper byte is the size of a bit field
+            bits = member.offset & 0xFFFFFF if kind.info >> 31 else member.offset
+            found = self._lib.btf__name_by_offset(self._btf, member.name)
+            if found == name:
+                return bits // 8
+            if not found and self._type(member.type).info >> 24 & 0x1F in (KIND_STRUCT, KIND_STRUCT + 1):
+                inner = self._offset_in(member.type, name)
+                if inner is not None:
+                    return bits // 8 + inner
+        return None
+
+    def _type(self, number):
+        return _Type.from_address(self._lib.btf__type_by_id(self._btf, number))
+
+
+def _readable():
+    try:
+        with open(BTF_PATH, "rb"):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,44 @@
+"""--check: what this kernel offers for each hook, and whether every enabled group can run."""
+from __future__ import annotations
+
+import os
+
+from . import kernel, output, reasons, tracefs
+from .btf import BTF_PATH
+from .lineup import lineup
+
+
+def report(groups, wanted, loaded):
+    """Print it; the exit status is 0 if every enabled group has a chart to show."""
+    output.write("\n".join(_lines(groups, wanted, loaded)) + "\n")
+    alive = {shown.group for shown in lineup(groups, wanted.mode, loaded.hooks)}
+    return 0 if alive == {group.name for group in groups} else 1
+
+
+def _lines(groups, wanted, loaded):
+    yield from _machine()
+    for group in groups:
+        yield ""
+        yield "%s, load mode %s" % (group.name, wanted.mode)
+        if group.name in loaded.broken:
+            yield "  not loaded: " + loaded.broken[group.name]
+        for name, hook in loaded.hooks.get(group.name, {}).items():
+            yield "  %-12s %-11s %s" % (name, hook["rung"] or "NOT SHOWN", ", ".join(hook["where"]))
+            for rung, why in hook["failed"]:
+                yield "  %-12s   not %s: %s" % ("", rung, why)
+    for shown in lineup(groups, wanted.mode, loaded.hooks):
+        if len(shown.lines) < len(shown.chart.dims):
+            missing = {dim.id for dim in shown.chart.dims} - {line.dim.id for line in shown.lines}
+            yield "chart %s is shown without %s" % (shown.chart.id, ", ".join(sorted(missing)))
+
+
+def _machine():
+    yield "kernel %s on %s" % (os.uname().release, os.uname().machine)
+    yield "BTF       %s" % (BTF_PATH if os.path.exists(BTF_PATH) else "no (CONFIG_DEBUG_INFO_BTF): no trampolines")
+    yield "kprobes   %s" % ("yes" if reasons.has_kprobes() else "no (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)")
+    try:
+        yield "tracefs   %s" % tracefs.root()
+    except tracefs.NoTracefs as error:
+        yield "tracefs   no: %s" % error
+    yield "lockdown  %s" % (kernel.read("/sys/kernel/security/lockdown").strip() or "not in this kernel")
+    yield "denied    %s" % (reasons.denied() or "nothing known")

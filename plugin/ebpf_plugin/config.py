@@ -1,0 +1,167 @@
+"""ebpf.conf: from files to one validated Settings. Nothing in a file can stop the plugin; what is wrong becomes a message."""
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+from iniconfig import IniConfig, ParseError
+
+NAME = "ebpf.conf"
+LONGEST = 1 << 20
+
+RUNG_CHOICES = ("auto", "trampoline", "tracepoint", "probe")
+YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+
+# Read by the network viewer, when there is one; their keys are not ours to judge.
+FOREIGN_SECTIONS = ("network viewer", "network connections", "service name")
+
+
+class Invalid(Exception):
+    """What a value should have been."""
+
+
+def _choice(*accepted):
+    def parse(text):
+        if text.lower() not in accepted:
+            raise Invalid("expected " + " or ".join(accepted))
+        return text.lower()
+    return parse
+
+
+def _boolean(text):
+    if text.lower() not in YES + NO:
+        raise Invalid("expected yes or no")
+    return text.lower() in YES
+
+
+def _inverse(text):
+    return not _boolean(text)
+
+
+def _seconds(text):
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3600 and len(text) < 6):
+        raise Invalid("expected a whole number of seconds, 1 to 3600")
+    return int(text)
+
+
+class Option(NamedTuple):
+    """`field` of Settings is `default` unless a file sets it. `also` are older spellings of the option."""
+
+    field: str
+    section: str
+    key: str
+    parse: object
+    default: object
+    also: tuple = ()  # (key, parse)
+
+
+# Every option once, with its default; conf.d/ebpf.conf shows the same to the user (tests/unit/test_config.py compares).
+OPTIONS = (
+    Option("mode", "global", "ebpf load mode", _choice("entry", "return"), "entry",
+           also=(("load", _choice("entry", "return")),)),
+    Option("every", "global", "update every", _seconds, 1),
+    Option("apps", "global", "apps", _boolean, True, also=(("disable apps", _inverse),)),
+    Option("rung", "global", "ebpf co-re tracing", _choice(*RUNG_CHOICES), "auto"),
+    Option("process", "ebpf programs", "process", _boolean, True),
+    Option("file", "ebpf programs", "file", _boolean, None),
+    Option("vfs", "ebpf programs", "vfs", _boolean, None),
+    Option("network", "ebpf programs", "network viewer", _boolean, True),
+)
+
+
+class Settings(NamedTuple):
+    """What the user wants. `process` is the umbrella: `file` and `vfs` are as it is unless they are set themselves."""
+
+    mode: str
+    every: int
+    apps: bool
+    rung: str
+    process: bool
+    file: bool
+    vfs: bool
+    network: bool
+
+    def groups(self):
+        """The names of the enabled groups of the umbrella."""
+        return tuple(name for name in ("file", "vfs", "process") if getattr(self, name))
+
+
+def load(paths):
+    """(Settings, messages) from files, the most important first. A file that is not there is passed over.
+
+    Each message is one line: path:line: what is wrong, what is accepted.
+    """
+    messages = []
+    layers = [_read(path, messages) for path in paths]
+    chosen = {}
+    for option in OPTIONS:
+        values = (layer[option.field] for layer in layers if option.field in layer)
+        chosen[option.field] = next(values, option.default)
+    for umbrella in ("file", "vfs"):
+        if chosen[umbrella] is None:
+            chosen[umbrella] = chosen["process"]
+    return Settings(**chosen), messages
+
+
+def _read(path, messages):
+    """{field: value} of what a file sets rightly."""
+    try:
+        text = _text(path)
+        config = IniConfig(path, data="\n".join(_line(line) for line in text.split("\n")))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        messages.append("%s:1: cannot be read: %s; its options keep their defaults" % (path, error.strerror))
+        return {}
+    except ParseError as error:
+        messages.append("%s:%d: %s; the whole file is passed over" % (path, error.lineno + 1, error.msg))
+        return {}
+    known = {(option.section, option.key): (option, option.parse) for option in OPTIONS}
+    known.update({(o.section, key): (o, parse) for o in OPTIONS for key, parse in o.also})
+    found = {}
+    for section, keys in config.sections.items():
+        if section in FOREIGN_SECTIONS:
+            continue
+        accepted = sorted(key for known_section, key in known if known_section == section)
+        if not accepted:
+            messages.append("%s:%d: unknown section [%s]; known are %s" % (
+                path, config.lineof(section), section, ", ".join(sorted({o.section for o in OPTIONS}))))
+            continue
+        for key, value in keys.items():
+            where = "%s:%d" % (path, config.lineof(section, key))
+            if (section, key) not in known:
+                messages.append("%s: unknown option %r in [%s]; known are %s" % (where, key, section, ", ".join(accepted)))
+                continue
+            option, parse = known[section, key]
+            try:
+                value = parse(value.strip())
+            except Invalid as error:
+                messages.append("%s: %s = %s: %s; the default holds" % (where, key, _shown(value), error))
+                continue
+            # of two spellings in one file, the one that is documented first counts
+            if option.key == key or option.field not in found:
+                found[option.field] = value
+    return found
+
+
+def _text(path):
+    """The text of a regular file. Raises OSError; never waits for a device or a pipe, never reads without end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(None, "not a regular file")
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise OSError(None, "larger than 1 MB")
+    return data.decode("utf-8", "replace")
+
+
+def _line(line):
+    """A line as iniconfig takes it. Netdata's files indent options, which iniconfig would read as a continuation; and it
+    ends lines at characters such as form feeds, which no editor counts."""
+    return "".join(character if character.isprintable() else " " for character in line).strip()
+
+
+def _shown(value):
+    return repr(value if len(value) <= 60 else value[:60] + "...")

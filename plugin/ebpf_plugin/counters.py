@@ -1,0 +1,32 @@
+"""Reads the counters of a group: one system call a tick, whatever their number."""
+from __future__ import annotations
+
+import ctypes
+import struct
+
+from . import kernel
+
+
+class Counters:
+    """A per-CPU array of one entry, an array of u64. read() gives their sums over all CPUs, and raises OSError."""
+
+    def __init__(self, descriptor, count):
+        self._count = count
+        self._key = ctypes.c_uint32(0)
+        # the kernel writes one value, rounded up to 8 bytes, for each *possible* CPU (kernel/bpf/arraymap.c)
+        self._values = (ctypes.c_uint64 * (count * possible_cpus()))()
+        self._attributes = bytearray(struct.pack(
+            "=IIQQQ", descriptor, 0, ctypes.addressof(self._key), ctypes.addressof(self._values), 0))
+
+    def read(self):
+        """A tuple of int, in the order of the group's counters."""
+        kernel.bpf(kernel.BPF_MAP_LOOKUP_ELEM, self._attributes)
+        values = memoryview(self._values).cast("B").cast("Q")
+        return tuple(sum(values[slot::self._count]) for slot in range(self._count))
+
+
+def possible_cpus(text=None):
+    """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones."""
+    ranges = (text or kernel.read("/sys/devices/system/cpu/possible")).strip().split(",")
+    ends = [part.split("-") for part in ranges]
+    return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)

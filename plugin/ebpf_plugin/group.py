@@ -1,0 +1,161 @@
+"""What a group may say: hooks in the kernel, counters, charts. All of it is frozen data; the engine is elsewhere.
+
+A program in bpf/ is named `<program>_<way>`: `vfs_read_fexit` is what is run when a trampoline sees vfs_read return.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ENTRY, RETURN = MODES = ("entry", "return")
+TRAMPOLINE, PROBE, TRACEPOINT = RUNGS = ("trampoline", "probe", "tracepoint")
+
+
+class Ways(NamedTuple):
+    """The programs that a function takes, by rung and mode; several are attached in this order."""
+
+    trampoline_entry: tuple = ("fentry",)
+    trampoline_return: tuple = ("fexit",)
+    probe_entry: tuple = ("kprobe",)
+    probe_return: tuple = ("kretprobe",)
+
+    def of(self, rung, mode):
+        return getattr(self, "%s_%s" % (rung, mode))
+
+
+BY_MODE = Ways()
+AT_CALL = Ways(trampoline_return=("fentry",), probe_return=("kprobe",))
+# Only the result says how many bytes were moved, and a trampoline has it for little more than a call costs.
+WITH_RESULT = Ways(trampoline_entry=("fexit",))
+# A result that means something only together with an argument: probes save the argument at the call.
+WITH_ARGUMENT = Ways(("fexit",), ("fexit",), ("kretprobe", "kprobe"), ("kretprobe", "kprobe"))
+
+
+class Function(NamedTuple):
+    """A kernel function. `symbols` are its names in different kernels, the newest first; the first that exists is hooked.
+
+    A function that is not `required` may be missing as long as another function of the hook exists.
+    """
+
+    program: str
+    symbols: tuple
+    ways: Ways = BY_MODE
+    required: bool = True
+
+
+class Tracepoint(NamedTuple):
+    """`events` are names as in tracefs (`syscalls:sys_exit_read`), or with `raw` the bare name of a raw tracepoint.
+
+    `program` is the whole name of the program. A system call that the kernel or the architecture does not have is left
+    out; the others of its hook stand for it.
+    """
+
+    program: str
+    events: tuple
+    modes: tuple = MODES
+    raw: bool = False
+
+
+class Note(NamedTuple):
+    """What `counters` mean on a rung, in these modes, where that is not quite the usual: `text` goes into chart titles."""
+
+    rung: str
+    modes: tuple
+    counters: tuple
+    text: str
+
+
+class Hook(NamedTuple):
+    """One kind of event: attached as a whole on one rung, or not at all, so that a sum is never a part.
+
+    `counters` are those that its programs write on any rung; they stay 0 on the rungs that do not use them. `first` is
+    the rung that is tried before the others unless the user chose an order.
+    """
+
+    name: str
+    counters: tuple
+    functions: tuple = ()
+    tracepoints: tuple = ()
+    modes: tuple = MODES
+    first: str = ""
+    notes: tuple = ()
+
+
+def sys_exits(*calls):
+    """The tracepoints at the end of these system calls."""
+    return tuple("syscalls:sys_exit_" + call for call in calls)
+
+
+def sys_enters(*calls):
+    """The tracepoints at the beginning of these system calls."""
+    return tuple("syscalls:sys_enter_" + call for call in calls)
+
+
+class Dim(NamedTuple):
+    """A dimension: `id` is shown as it is. `plus` and `minus` are counters whose sums make the value.
+
+    It is declared if every hook that writes them is attached.
+    """
+
+    id: str
+    plus: tuple
+    minus: tuple = ()
+    algorithm: str = "incremental"
+    multiplier: int = 1
+
+
+class Chart(NamedTuple):
+    """A chart of type `ebpf`. `units` are per second where the dimensions are incremental.
+
+    An `absolute` dimension is sent as its change since the tick before, so it needs two ticks on time.
+    """
+
+    id: str
+    title: str
+    units: str
+    family: str
+    priority: int
+    dims: tuple
+    modes: tuple = MODES
+
+
+class Group(NamedTuple):
+    """`counters` are the slots of the per-CPU array <name>_counters, in the order of the enum in bpf/<name>.c."""
+
+    name: str
+    counters: tuple
+    hooks: tuple
+    charts: tuple
+
+
+def hook_of(group, counter):
+    """The hook that writes `counter`; validate() makes sure that there is one."""
+    return next(hook for hook in group.hooks if counter in hook.counters)
+
+
+def validate(groups):
+    """Raise ValueError for data that the engine or the agent could not take. Called when the registry is imported."""
+    charts = [chart.id for group in groups for chart in group.charts]
+    _demand(len(charts) == len(set(charts)), "two charts of the same id: %s" % charts)
+    for group in groups:
+        written = [counter for hook in group.hooks for counter in hook.counters]
+        _demand(sorted(written) == sorted(group.counters), "%s: each counter is written by one hook" % group.name)
+        for hook in group.hooks:
+            _demand(hook.functions or hook.tracepoints, "%s/%s: nothing to attach" % (group.name, hook.name))
+        for chart in group.charts:
+            where = "%s/%s" % (group.name, chart.id)
+            ids = [dim.id for dim in chart.dims]
+            _demand(chart.title and chart.units and chart.family, where + ": an empty text")
+            _demand(_plain(chart.id) and all(map(_plain, ids)), where + ": an id that the protocol cannot carry")
+            _demand(ids and len(ids) == len(set(ids)), where + ": no dimensions, or two of the same id")
+            for dim in chart.dims:
+                _demand(dim.plus and set(dim.plus + dim.minus) <= set(group.counters), where + ": unknown counter")
+                _demand(dim.algorithm in ("incremental", "absolute"), where + ": unknown algorithm")
+
+
+def _plain(text):
+    return text.isascii() and text.replace("_", "").isalnum()
+
+
+def _demand(condition, message):
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,85 @@
+"""Tasks created, ended and released. Pairs with bpf/process.c."""
+from ..group import AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT, Chart, Dim, Function, Group, Hook, Tracepoint, sys_enters, sys_exits
+
+# kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
+CLONE = ("kernel_clone", "_do_fork")
+
+PROCESS = Group(
+    name="process",
+    counters=("processes", "threads", "process_errors", "thread_errors", "exits", "releases"),
+    hooks=(
+        Hook(
+            name="clone",
+            counters=("processes", "threads"),
+            functions=(Function("clone", CLONE, WITH_ARGUMENT),),
+            tracepoints=(Tracepoint("task_newtask_raw", ("task_newtask",), raw=True),),
+            # First, because it has the flags and is reached only by a creation that succeeded, whoever asked for it
+            # (io_uring's workers do not pass kernel_clone), and because its arguments have not changed since 3.4.
+            first=TRACEPOINT,
+        ),
+        Hook(
+            name="clone_error",
+            counters=("process_errors", "thread_errors"),
+            modes=(RETURN,),
+            functions=(Function("clone_error", CLONE, WITH_ARGUMENT),),
+            tracepoints=(
+                Tracepoint("clone_sys_exit", sys_exits("clone", "clone3")),
+                Tracepoint("fork_sys_exit", sys_exits("fork", "vfork")),
+                Tracepoint("clone_sys_enter", sys_enters("clone")),
+                Tracepoint("clone3_sys_enter", sys_enters("clone3")),
+            ),
+        ),
+        Hook(
+            name="exit",
+            counters=("exits",),
+            functions=(Function("do_exit", ("do_exit",), AT_CALL),),
+            tracepoints=(Tracepoint("sched_process_exit_raw", ("sched_process_exit",), raw=True),),
+            # First, because it stands in do_exit(), once for each task, in every kernel, and costs less than a probe.
+            first=TRACEPOINT,
+        ),
+        Hook(
+            name="release",
+            counters=("releases",),
+            functions=(Function("release_task", ("release_task",), AT_CALL),),
+            tracepoints=(Tracepoint("sched_process_free_raw", ("sched_process_free",), raw=True),),
+        ),
+    ),
+    charts=(
+        Chart(
+            id="process_thread",
+            title="Start process",
+            units="calls/s",
+            family="Process",
+            priority=21006,
+            dims=(Dim("process", ("processes",)), Dim("thread", ("threads",))),
+        ),
+        Chart(
+            id="exit",
+            title="Exit process",
+            units="calls/s",
+            family="Process",
+            priority=21007,
+            dims=(Dim("process", ("exits",)), Dim("task", ("releases",))),
+        ),
+        Chart(
+            id="process_status",
+            title="Process not closed",
+            units="difference",
+            family="Process",
+            priority=21008,
+            dims=(
+                Dim("process", ("processes", "threads"), ("exits",), "absolute"),
+                Dim("zombie", ("exits",), ("releases",), "absolute"),
+            ),
+        ),
+        Chart(
+            id="task_error",
+            title="Fails to create process",
+            units="calls/s",
+            family="Process",
+            priority=21009,
+            modes=(RETURN,),
+            dims=(Dim("process", ("process_errors",)), Dim("thread", ("thread_errors",))),
+        ),
+    ),
+)

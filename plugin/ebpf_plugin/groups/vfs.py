@@ -1,0 +1,140 @@
+"""Calls into the VFS layer. Pairs with bpf/vfs.c."""
+from ..group import (
+    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT,
+    Chart, Dim, Function, Group, Hook, Note, Tracepoint, sys_enters, sys_exits,
+)
+
+
+def moving(function, *calls):
+    """The hook of a function that moves bytes, and of the system calls that stand for it."""
+    name = function[len("vfs_"):]
+    return Hook(
+        name=name,
+        counters=(name + "_calls", name + "_errors", name + "_bytes"),
+        functions=(Function(function, (function,), WITH_RESULT),),
+        tracepoints=(Tracepoint(name + "_sys_exit", sys_exits(*calls)),),
+        notes=(Note(PROBE, (ENTRY,), (name + "_bytes",), "requested"),),
+    )
+
+
+def per_call(chart, title, priority, dim, calls, error_title, errors):
+    """A chart of calls and, in return mode, one of those that failed."""
+    common = dict(units="calls/s", family="VFS")
+    return (
+        Chart(id=chart, title=title, priority=priority, dims=(Dim(dim, calls),), **common),
+        Chart(id=chart + "_error", title=error_title, priority=priority + 1, modes=(RETURN,),
+              dims=(Dim(dim, errors),), **common),
+    )
+
+
+READS, WRITES = ("read_calls", "readv_calls"), ("write_calls", "writev_calls")
+UNLINKS, UNLINK_ERRORS = ("unlink_calls", "unlinkat_calls"), ("unlink_errors", "unlinkat_errors")
+CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors", "open_create_errors")
+
+VFS = Group(
+    name="vfs",
+    counters=(
+        "read_calls", "read_errors", "read_bytes",
+        "readv_calls", "readv_errors", "readv_bytes",
+        "write_calls", "write_errors", "write_bytes",
+        "writev_calls", "writev_errors", "writev_bytes",
+        "unlink_calls", "unlink_errors",
+        "unlinkat_calls", "unlinkat_errors",
+        "fsync_calls", "fsync_errors",
+        "vfs_open_calls", "vfs_open_errors",
+        "create_calls", "create_errors",
+        "open_create_calls", "open_create_errors",
+    ),
+    hooks=(
+        moving("vfs_read", "read", "pread64"),
+        moving("vfs_readv", "readv", "preadv", "preadv2"),
+        moving("vfs_write", "write", "pwrite64"),
+        moving("vfs_writev", "writev", "pwritev", "pwritev2"),
+        Hook(
+            name="unlink",
+            counters=UNLINKS + UNLINK_ERRORS,
+            functions=(Function("vfs_unlink", ("vfs_unlink",)),),
+            tracepoints=(
+                Tracepoint("unlink_sys_exit", sys_exits("unlink")),
+                Tracepoint("unlinkat_sys_exit", sys_exits("unlinkat"), modes=(RETURN,)),
+                Tracepoint("unlinkat_sys_enter", sys_enters("unlinkat")),
+            ),
+        ),
+        Hook(
+            name="fsync",
+            counters=("fsync_calls", "fsync_errors"),
+            functions=(Function("vfs_fsync", ("vfs_fsync",)),),
+            tracepoints=(Tracepoint("fsync_sys_exit", sys_exits("fsync", "fdatasync")),),
+        ),
+        Hook(
+            name="vfs_open",
+            counters=("vfs_open_calls", "vfs_open_errors"),
+            functions=(Function("vfs_open", ("vfs_open",)),),
+            tracepoints=(Tracepoint("vfs_open_sys_exit", sys_exits("open", "openat", "openat2", "creat")),),
+        ),
+        Hook(
+            name="create",
+            counters=CREATES + CREATE_ERRORS,
+            functions=(
+                Function("vfs_create", ("vfs_create",)),
+                Function("vfs_open_created", ("vfs_open",), AT_CALL),
+            ),
+            tracepoints=(
+                Tracepoint("create_sys_exit", sys_exits("open", "openat", "openat2", "creat", "mknod", "mknodat"),
+                           modes=(RETURN,)),
+            ) + tuple(
+                Tracepoint("create_%s_sys_enter" % call, sys_enters(call))
+                for call in ("open", "openat", "openat2", "creat", "mknod", "mknodat")
+            ),
+            notes=(Note(TRACEPOINT, MODES, CREATES + CREATE_ERRORS, "system calls that may create a file"),),
+        ),
+    ),
+    charts=(
+        Chart(
+            id="deleted_objects",
+            title="Remove files",
+            units="calls/s",
+            family="VFS",
+            priority=21002,
+            dims=(Dim("delete", UNLINKS),),
+        ),
+        Chart(
+            id="io",
+            title="Calls to IO",
+            units="calls/s",
+            family="VFS",
+            priority=21003,
+            dims=(Dim("read", READS), Dim("write", WRITES)),
+        ),
+        Chart(
+            id="io_bytes",
+            title="Bytes written and read",
+            units="bytes/s",
+            family="VFS",
+            priority=21004,
+            dims=(
+                Dim("read", ("read_bytes", "readv_bytes")),
+                Dim("write", ("write_bytes", "writev_bytes"), multiplier=-1),
+            ),
+        ),
+        Chart(
+            id="io_error",
+            title="Fails to write or read",
+            units="calls/s",
+            family="VFS",
+            priority=21005,
+            modes=(RETURN,),
+            dims=(
+                Dim("read", ("read_errors", "readv_errors")),
+                Dim("write", ("write_errors", "writev_errors")),
+                Dim("delete", UNLINK_ERRORS),
+            ),
+        ),
+    )
+    + per_call("vfs_fsync", "Calls for vfs_fsync", 2154, "fsync", ("fsync_calls",),
+               "Fails to synchronize", ("fsync_errors",))
+    + per_call("vfs_open", "Calls for vfs_open", 2156, "open", ("vfs_open_calls",),
+               "Fails to open a file", ("vfs_open_errors",))
+    + per_call("vfs_create", "Calls for vfs_create", 2158, "create", CREATES,
+               "Fails to create a file.", CREATE_ERRORS),
+)

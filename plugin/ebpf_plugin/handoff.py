@@ -1,0 +1,117 @@
+"""The socket between collector and loader: a plan goes out, progress, a manifest and descriptors come back.
+
+Messages are JSON objects, one each: {"stage": name} while the loader works, {"error": text} if it cannot, and at the end
+{"manifest": ..., "descriptors": N}, followed by messages that carry N descriptors (SCM_RIGHTS).
+"""
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import NamedTuple
+
+PATIENCE = 20.0  # seconds without a sign of life
+BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
+LONGEST = 1 << 17
+
+START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.loader import main; main(int(sys.argv[2]))"
+
+
+class LoaderFailed(Exception):
+    """One line that says what the loader could not do."""
+
+
+class Loaded(NamedTuple):
+    """What the loader left in the kernel. It lives as long as the descriptors are open.
+
+    maps: {group: descriptor}; hooks: {group: {hook: {"rung", "where", "failed"}}}; broken: {group: why};
+    events: names of kprobe events to be removed at the end.
+    """
+
+    maps: dict
+    hooks: dict
+    broken: dict
+    events: list
+    descriptors: list
+
+
+def load(plan, patience=PATIENCE, start=START):
+    """Run the loader on `plan` (a dict for JSON) and return Loaded. Raises LoaderFailed."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    log = os.memfd_create("loader-stderr")
+    os.set_inheritable(theirs.fileno(), True)
+    process = os.posix_spawn(
+        sys.executable, [sys.executable, "-I", "-c", start, package, str(theirs.fileno())], os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, log, 2), (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                      (os.POSIX_SPAWN_DUP2, log, 1)],
+    )
+    theirs.close()
+    ended = False
+    try:
+        with ours:
+            ours.send(json.dumps(plan).encode())
+            loaded = _receive(ours, patience)
+        ended = True
+        return loaded
+    except LoaderFailed as failure:
+        raise LoaderFailed(_last_words(str(failure), log)) from None
+    except OSError as error:
+        raise LoaderFailed(_last_words("the loader's socket: %s" % error.strerror, log)) from error
+    finally:
+        if not ended:
+            os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(log)
+
+
+def _receive(sock, patience):
+    stage = "start"
+    while True:
+        message, _ = _message(sock, patience, stage)
+        if "error" in message:
+            raise LoaderFailed(message["error"])
+        if "manifest" in message:
+            break
+        stage = message["stage"]
+    descriptors = []
+    while len(descriptors) < message["descriptors"]:
+        descriptors += _message(sock, patience, "hand over")[1]
+    manifest = message["manifest"]
+    maps = {group: descriptors[index] for group, index in manifest["maps"].items()}
+    return Loaded(maps, manifest["hooks"], manifest["broken"], manifest["events"], descriptors)
+
+
+def _message(sock, patience, stage):
+    """(JSON object, descriptors) of the next message."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    deadline = time.monotonic() + patience
+    if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
+        raise LoaderFailed("the loader was silent for %d seconds after stage %r, and was killed" % (patience, stage))
+    data, descriptors, _, _ = socket.recv_fds(sock, LONGEST, BATCH)
+    if not data:
+        raise LoaderFailed("the loader died after stage %r" % stage)
+    return json.loads(data), descriptors
+
+
+def _last_words(failure, log):
+    """`failure` and the last line that the loader or a library in it printed."""
+    lines = os.pread(log, os.fstat(log).st_size, 0).decode("utf-8", "replace").strip().splitlines()
+    return "%s; its last words: %s" % (failure, lines[-1].strip()) if lines else failure
+
+
+def tell(sock, **message):
+    """Loader's side: send one message."""
+    sock.send(json.dumps(message).encode())
+
+
+def hand_over(sock, manifest, descriptors):
+    """Loader's side: the end of a success."""
+    tell(sock, manifest=manifest, descriptors=len(descriptors))
+    for first in range(0, len(descriptors), BATCH):
+        socket.send_fds(sock, [b"{}"], descriptors[first:first + BATCH])

@@ -1,0 +1,119 @@
+"""The system calls that Python does not have: bpf(2), perf_event_open(2), capset(2), prctl(2). Each raises OSError."""
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+
+BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN = 0, 1, 5, 17
+BPF_MAP_TYPE_ARRAY = 2
+
+# (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
+SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}
+MACHINE = os.uname().machine
+
+PERF_TYPE_TRACEPOINT = 2
+PERF_FLAG_FD_CLOEXEC = 8
+PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+CAPABILITIES = {"sys_admin": 21, "perfmon": 38, "bpf": 39}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(function, *args):
+    result = function(*args)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def bpf(command, attributes):
+    """bpf(2): `attributes` is a writable buffer that begins as union bpf_attr does. Returns what the call returns."""
+    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
+    return _call(_libc.syscall, SYSCALLS[MACHINE][0], command, buffer, len(attributes))
+
+
+def map_create(kind, key_size, value_size, entries):
+    """Returns the descriptor of a new map."""
+    return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
+
+
+def prog_load(kind, name, instructions, expected_attach_type=0, attach_btf_id=0):
+    """Returns the descriptor of a verified program. `instructions` is its bytes, `name` at most 15 of them are kept."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    license_text = ctypes.create_string_buffer(b"GPL")
+    release = (os.uname().release.replace("-", ".").split(".") + ["0", "0"])[:3]
+    version = struct.unpack(">I", bytes([0] + [min(int(part), 255) if part.isdigit() else 0 for part in release]))[0]
+    attributes = struct.pack(
+        "=IIQQIIQII16sIIIIQIIQIII",
+        kind, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_text),
+        0, 0, 0, version, 0, name.encode()[:15],
+        0, expected_attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id, 0,
+    )
+    return bpf(BPF_PROG_LOAD, bytearray(attributes))
+
+
+def raw_tracepoint_open(name, program):
+    """Attach a raw tracepoint program by name, or (None) a trampoline where it was loaded for. Returns the link."""
+    text = ctypes.create_string_buffer(name.encode()) if name else None
+    return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", ctypes.addressof(text) if text else 0, program, 0)))
+
+
+def perf_event_open(kind, config, config1=0, config2=0):
+    """A system-wide event for BPF, disabled. It is opened on one CPU; its program runs on all of them, as the programs of
+    an event belong to the event, not to a CPU (kernel/trace/trace_event_perf.c, kernel/events/core.c, 4.7)."""
+    # type, size, config, sample_period, sample_type, read_format, flags (disabled), wakeup_events, bp_type, config1, config2
+    attributes = struct.pack("=IIQQQQQIIQQ40x", kind, 112, config, 1, 0, 0, 1, 1, 0, config1, config2)
+    return _call(_libc.syscall, SYSCALLS[MACHINE][1], attributes, -1, first_cpu(), -1, PERF_FLAG_FD_CLOEXEC)
+
+
+def first_cpu():
+    return int(read("/sys/devices/system/cpu/online").replace("-", ",").split(",")[0])
+
+
+def perf_event_run(event, program):
+    """Let `program` run at `event`."""
+    fcntl.ioctl(event, PERF_EVENT_IOC_SET_BPF, program)
+    fcntl.ioctl(event, PERF_EVENT_IOC_ENABLE, 0)
+
+
+def die_with_parent(signal_number):
+    """Ask for `signal_number` when the thread that started this process is gone (prctl(2))."""
+    _call(_libc.prctl, PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+
+
+def no_new_privileges():
+    _call(_libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def capabilities():
+    """(effective, permitted) as bit masks."""
+    fields = dict(line.split(":\t", 1) for line in read("/proc/self/status").splitlines() if line.startswith("Cap"))
+    return int(fields["CapEff"], 16), int(fields["CapPrm"], 16)
+
+
+def set_capabilities(effective, permitted):
+    """Only those that are permitted now can be kept; nothing is inherited."""
+    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
+    halves = [(mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, 0)]
+    _call(_libc.capset, header, struct.pack("=6I", *halves))
+
+
+def has_capability(*names):
+    """True if one of them is effective."""
+    effective, _ = capabilities()
+    return any(effective >> CAPABILITIES[name] & 1 for name in names)
+
+
+def read(path):
+    """The text of a file of the kernel's; "" if there is none that we may read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

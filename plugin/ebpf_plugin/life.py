@@ -1,0 +1,79 @@
+"""When to tick and when to stop: the clock, stdin, signals."""
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import time
+
+
+class Stop(BaseException):
+    """Raised where the process is when it has to end: SIGTERM, SIGINT, end of stdin, QUIT."""
+
+
+def on_signals():
+    """From now on SIGTERM, SIGINT and SIGHUP raise Stop, once: the way out is not interrupted again."""
+    def stop(number, _frame):
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stop(number)
+
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, stop)
+
+
+class Pulse:
+    """Waits for ticks on whole multiples of `every` seconds of the wall clock, and watches stdin meanwhile.
+
+    Stdin counts only if it is a pipe or a socket, as an agent gives it: a terminal and /dev/null say nothing.
+    """
+
+    def __init__(self, every, stdin=0):
+        self._every, self._stdin = every, stdin
+        self._poll = select.poll()
+        self._watched = _is_pipe(stdin)
+        if self._watched:
+            self._poll.register(stdin, select.POLLIN)
+
+    def wait(self):
+        """Return at the next multiple; one that has passed meanwhile is skipped. Raises Stop.
+
+        The deadline is monotonic, so a clock that is set moves a tick by less than one interval.
+        """
+        deadline = time.monotonic() + self._every - time.time() % self._every
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            if self._poll.poll(left * 1000) and self._watched:
+                self._listen()
+
+    def _listen(self):
+        heard = os.read(self._stdin, 4096)
+        # the agent's QUIT may come without an end of line; other words (FUNCTION ...) are not for us
+        if not heard or b"QUIT" in heard.split():
+            raise Stop("stdin")
+
+
+def _is_pipe(descriptor):
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def leave(status):
+    """End the process at once.
+
+    The kernel takes tracepoints and probes down one by one, each after an RCU grace period, seconds in all. A child that
+    holds the same descriptors and nothing else waits for that in our place.
+    """
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            os.closerange(0, 3)
+    except OSError:
+        pass
+    os._exit(status)

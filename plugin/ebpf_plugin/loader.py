@@ -1,0 +1,134 @@
+"""The loader: a short-lived process, the only one that imports bcc. It compiles, attaches, hands over and is gone."""
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+
+from . import handoff, kernel, reasons, source, tracefs
+from .attach import Ladder
+from .btf import BTF, NoBTF
+from .groups import GROUPS
+
+
+class Refused(Exception):
+    """Nothing can be loaded at all; the text is for the user."""
+
+
+def main(descriptor):
+    """Serve one plan on the socket `descriptor` and leave without running anybody's clean-up: BCC would detach all."""
+    kernel.die_with_parent(signal.SIGKILL)
+    sock = socket.socket(fileno=descriptor)
+    try:
+        _serve(sock, json.loads(sock.recv(handoff.LONGEST)))
+    except Refused as refusal:
+        handoff.tell(sock, error=str(refusal))
+    except Exception as error:  # pylint: disable=broad-except
+        handoff.tell(sock, error="the loader failed: %s: %s" % (type(error).__name__, error))
+    os._exit(0)
+
+
+def _serve(sock, plan):
+    _try_map()
+    handoff.tell(sock, stage="import")
+    bcc = _import_bcc()
+    tracefs.remove(tracefs.stale())
+    handoff.tell(sock, stage="compile")
+    btf, no_btf = None, ""
+    try:
+        btf = BTF()
+    except NoBTF as error:
+        no_btf = str(error)
+    groups = [group for group in GROUPS if group.name in plan["groups"]]
+    modules, broken = _compile(bcc, groups, plan, btf)
+    manifest = {"maps": {}, "hooks": {}, "broken": broken, "events": []}
+    descriptors = []
+    for group in groups:
+        if group.name in broken:
+            continue
+        handoff.tell(sock, stage="attach " + group.name)
+        module = modules[group.name]
+        ladder = Ladder(lambda name: _instructions(bcc, module, name), plan["mode"], plan["rung"], btf, no_btf)
+        manifest["maps"][group.name] = len(descriptors)
+        descriptors.append(bcc.lib.bpf_table_fd(module, group.name.encode() + b"_counters"))
+        hooks = manifest["hooks"][group.name] = {}
+        for hook in group.hooks:
+            if plan["mode"] not in hook.modes:
+                continue
+            rung, held, failed = ladder.attach(hook)
+            hooks[hook.name] = {"rung": rung, "where": held.where if held else [], "failed": failed}
+            if held:
+                descriptors += held.descriptors
+                manifest["events"] += held.events
+    handoff.hand_over(sock, manifest, descriptors)
+
+
+def _try_map():
+    """The cheapest trial of all: who cannot make a map cannot load anything."""
+    try:  # what maps were charged to before 5.11
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        pass
+    try:
+        os.close(kernel.map_create(kernel.BPF_MAP_TYPE_ARRAY, 4, 8, 1))
+    except OSError as error:
+        cause = reasons.denied() or "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
+        raise Refused("cannot create a BPF map: %s (%s)" % (error.strerror, cause)) from error
+
+
+def _import_bcc():
+    try:
+        import bcc
+    except ImportError as error:
+        raise Refused("cannot import bcc: %s (apt-get install python3-bpfcc)" % error) from error
+
+    class Quiet(bcc.BPF):
+        """Loads and attaches nothing by itself."""
+
+        def _trace_autoload(self):
+            pass
+
+    bcc.Quiet = Quiet
+    return bcc
+
+
+def _compile(bcc, groups, plan, btf):
+    """({group: module}, {group: why not}). One compile for all; if it fails, one for each, so that a group fails alone."""
+    directory = plan["bpf"]
+    os.chdir(directory)  # BCC looks for included files in the working directory first
+    os.environ["BCC_KERNEL_SOURCE"] = directory
+    found = source.definitions(groups, plan["mode"], kernel.MACHINE, btf, plan["test_comm"])
+    flags = ["-D%s=%s" % item for item in found.items()] + ["-Wno-unused-function"]
+
+    def compiled(some):
+        program = bcc.Quiet(text=source.text(some, directory), cflags=flags)
+        _programs.append(program)
+        return program.module
+
+    try:
+        module = compiled(groups)
+        return {group.name: module for group in groups}, {}
+    except Exception as error:  # pylint: disable=broad-except  # BCC raises nothing better
+        if len(groups) == 1:
+            return {}, {groups[0].name: str(error)}
+    modules, broken = {}, {}
+    for group in groups:
+        try:
+            modules[group.name] = compiled([group])
+        except Exception as error:  # pylint: disable=broad-except
+            broken[group.name] = str(error)
+    return modules, broken
+
+
+_programs = []  # BCC closes the maps of a program when its object goes
+
+
+def _instructions(bcc, module, name):
+    """The bytes of a compiled program, or None if the text does not have it."""
+    size = bcc.lib.bpf_function_size(module, name.encode())
+    if not size:
+        return None
+    return ctypes.string_at(bcc.lib.bpf_function_start(module, name.encode()), size)

@@ -1,0 +1,25 @@
+"""Lines on stderr as the agent's own log has them. A text is written whole, in one write, and by once() only once."""
+from __future__ import annotations
+
+import os
+import time
+
+INFO, ERROR = "INFO", "ERROR"
+
+_said = set()
+
+
+def write(level, text):
+    """One line; what could end it or move a terminal's cursor is shown as an escape."""
+    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        os.write(2, ("%s: ebpf.plugin %-5s : %s\n" % (stamp, level, clean)).encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # nobody to tell
+
+
+def once(level, text):
+    if text not in _said:
+        _said.add(text)
+        write(level, text)

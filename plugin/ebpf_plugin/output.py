@@ -1,0 +1,41 @@
+"""The protocol on stdout: the declarations at once, then one write for each tick."""
+from __future__ import annotations
+
+import os
+
+from . import protocol
+
+
+class Protocol:
+    """A view of the ticks for the agent. As every view it is a context; begin() gets the first sample, show() the rest."""
+
+    def __init__(self, shown, every):
+        self._shown = shown
+        self._sent = {}  # chart id: the time of its last block; a chart that had a gap has an older one than the others
+        write("".join(line for each in shown for line in protocol.chart(each, every)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def begin(self, now, values):
+        """The agent needs no baseline from us: it keeps the first values to itself."""
+
+    def show(self, now, values):
+        lines = []
+        for each, of_chart in zip(self._shown, values):
+            last = self._sent.get(each.chart.id)
+            block = list(protocol.sample(each, of_chart, None if last is None else round((now - last) * 1e6)))
+            if block:
+                self._sent[each.chart.id] = now
+            lines += block
+        write("".join(lines) or protocol.KEEP_ALIVE)
+
+
+def write(text):
+    """Write to stdout in as few calls as the pipe allows. Raises BrokenPipeError when nobody reads."""
+    data = memoryview(text.encode())
+    while data:
+        data = data[os.write(1, data):]

@@ -1,0 +1,52 @@
+"""Why the kernel refused, told apart, and what the user can do."""
+from __future__ import annotations
+
+import errno
+import os
+
+from . import kernel, tracefs
+from .group import PROBE, TRAMPOLINE
+
+ENOTSUPP = 524  # include/linux/errno.h; Python and libc have no name for it
+
+
+def explain(operation, target, rung, error):
+    """One line: operation, target, errno, then what is the matter as far as the machine tells."""
+    name = errno.errorcode.get(error.errno, "ENOTSUPP" if error.errno == ENOTSUPP else str(error.errno))
+    return "cannot %s %s: %s (%s)" % (operation, target, name, _cause(rung, error.errno))
+
+
+def _cause(rung, number):
+    if number in (errno.EPERM, errno.EACCES):
+        return denied() or {
+            TRAMPOLINE: "the kernel refuses trampolines on its functions",
+            PROBE: "the kernel refuses kprobes",
+        }.get(rung, "a security module or the kernel's configuration forbids it")
+    if rung == PROBE and not has_kprobes():
+        return "kernel without kprobes: CONFIG_KPROBES, CONFIG_KPROBE_EVENTS"
+    if rung == TRAMPOLINE and number in (ENOTSUPP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBUSY):
+        return "this kernel or architecture does not do it for this function"
+    if number == errno.ENOENT:
+        return "the kernel does not have it"
+    return os.strerror(number)
+
+
+def denied():
+    """Why a privileged operation is refused for every program of the plugin, or ""."""
+    if "[confidentiality]" in kernel.read("/sys/kernel/security/lockdown"):
+        return "kernel lockdown is in confidentiality mode; boot with lockdown=integrity or without it"
+    if not kernel.has_capability("sys_admin"):
+        missing = [name for name in ("bpf", "perfmon") if not kernel.has_capability(name)]
+        if missing:
+            return "missing capability %s; run as root or grant them" % " and ".join("CAP_" + m.upper() for m in missing)
+    return ""
+
+
+def has_kprobes():
+    """Whether the kernel has kprobe events at all. False only if that is certain."""
+    if os.path.exists("/sys/bus/event_source/devices/kprobe"):
+        return True
+    try:
+        return os.path.exists(tracefs.root() + "/kprobe_events")
+    except tracefs.NoTracefs:
+        return os.path.exists("/sys/kernel/debug/kprobes")

@@ -1,0 +1,116 @@
+"""tracefs: the ids of tracepoints, and kprobe events of our own.
+
+A kretprobe holds one instance for each task inside the function; what finds none free is lost. perf_event_open(2) makes
+kretprobes with the kernel's default, ten or so for the whole machine, and a dozen daemons asleep in vfs_read() use them
+up. Only tracefs takes a number (`maxactive`). Events made there outlive us, so a guard process removes them.
+"""
+from __future__ import annotations
+
+import os
+import signal
+
+GROUP = "ebpf_plugin"
+MAXACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX, kernel/trace/trace_kprobe.c
+
+MOUNTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
+
+
+class NoTracefs(Exception):
+    """tracefs is not mounted, or not ours to read."""
+
+
+def root():
+    """Where tracefs is mounted. Raises NoTracefs."""
+    for path in MOUNTS:
+        try:
+            os.listdir(path + "/events")
+            return path
+        except PermissionError as error:
+            raise NoTracefs("%s/events: %s; run as root or give the user access" % (path, error.strerror)) from error
+        except OSError:
+            continue
+    raise NoTracefs("tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing")
+
+
+def event_id(event):
+    """The id of "category:name" for perf_event_open(2), or None if the kernel has no such event. Raises NoTracefs."""
+    base = root()
+    try:
+        with open("%s/events/%s/id" % (base, event.replace(":", "/", 1)), encoding="ascii") as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NoTracefs("%s/events/%s: %s" % (base, event, error.strerror)) from error
+
+
+def add_kretprobe(symbol):
+    """Make a kretprobe event with many instances and return its name. Raises OSError and NoTracefs.
+
+    The name tells the process that will hold it: the loader makes events in the name of its parent, the collector.
+    """
+    name = "%s/r_%s_%d" % (GROUP, symbol, os.getppid())
+    _append("r%d:%s %s" % (MAXACTIVE, name, symbol))
+    return name
+
+
+def remove(names):
+    """Remove events; those in use or gone already are passed over. Returns the names that are no more."""
+    done = []
+    for name in names:
+        try:
+            _append("-:" + name)
+            done.append(name)
+        except FileNotFoundError:
+            done.append(name)
+        except (OSError, NoTracefs):
+            continue
+    return done
+
+
+def stale():
+    """The names of our events whose process is gone."""
+    return [name for name in ours() if not os.path.exists("/proc/" + name.rsplit("_", 1)[1])]
+
+
+def ours():
+    """The names of our kprobe events, of every running plugin."""
+    try:
+        with open(root() + "/kprobe_events", encoding="ascii", errors="replace") as file:
+            defined = [line.split(" ", 1)[0].split(":", 1)[-1] for line in file]
+    except (OSError, NoTracefs):
+        return []
+    return [name for name in defined if name.startswith(GROUP + "/")]
+
+
+def _append(text):
+    # Opening with truncation would ask the kernel to remove everybody's events (kernel/trace/trace_kprobe.c, probes_open).
+    descriptor = os.open(root() + "/kprobe_events", os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, text.encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def start_guard(names):
+    """Fork a process that removes `names` when this one is gone, however it went. It shares our pages and only waits.
+
+    What tells is the end of a pipe whose writing end this process keeps open as long as it lives.
+    """
+    reading, _ = os.pipe()
+    if os.fork():
+        os.close(reading)
+        return
+    try:
+        os.setsid()  # a signal to our process group is not for the guard
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.closerange(3, reading)
+        os.closerange(reading + 1, 1024)
+        null = os.open("/dev/null", os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
+        os.read(reading, 1)
+        remove(names)
+    finally:
+        os._exit(0)
