@@ -47,7 +47,7 @@ struct sys_exit {
 static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW || comm[1] != TEST_COMM_HIGH; }
 #define SKIP_OTHERS { u64 comm[2] = {}; bpf_get_current_comm(comm, sizeof(comm)); if (is_other(comm)) return 0; }
 #define SKIP_OTHER_TASK(task) \
-	{ u64 comm[2] = {}; bpf_probe_read_kernel(comm, sizeof(comm), (void *)(task) + TASK_COMM_OFFSET); if (is_other(comm)) return 0; }
+	{ u64 comm[2] = {}; bpf_probe_read_kernel_str(comm, sizeof(comm), (void *)(task) + TASK_COMM_OFFSET); if (is_other(comm)) return 0; }
 #else
 #define SKIP_OTHERS
 #define SKIP_OTHER_TASK(task)

@@ -26,26 +26,26 @@ inline_body not_created(u64 flags) { return process_count(flags & CLONE_THREAD ?
 /* task:task_newtask(task, clone_flags), at the end of a copy_process() that succeeded */
 int task_newtask_raw(u64 *ctx) { SKIP_OTHERS return created(ctx[1]); }
 
-/* The argument of kernel_clone() is a struct kernel_clone_args, which begins with the flags; before 5.5, when it was
- * _do_fork(), it was the flags themselves. A kernel address is above every flag. */
-static __always_inline u64 clone_flags(u64 arg)
+/* A trampoline has the argument at the return as well, and always a struct: no kernel before 5.5 has trampolines. */
+static __always_inline u64 args_flags(u64 arg)
 {
-	u64 flags = arg;
+	u64 flags = 0;
 
-	if (arg > 0xffffffffffULL)
-		bpf_probe_read_kernel(&flags, sizeof(flags), (void *)arg);
+	bpf_probe_read_kernel(&flags, sizeof(flags), (void *)arg);
 	return flags;
 }
+inline_body clone_decide(u64 flags, int result) { return result > 0 ? created(flags) : 0; }
+inline_body clone_error_decide(u64 flags, int result) { return result < 0 ? not_created(flags) : 0; }
+int clone_fexit(u64 *ctx) { SKIP_OTHERS return clone_decide(args_flags(ctx[0]), ctx[NARGS_clone]); }
+int clone_error_fexit(u64 *ctx) { SKIP_OTHERS return clone_error_decide(args_flags(ctx[0]), ctx[NARGS_clone_error]); }
 
-/* Trampolines have the argument at the return as well; probes save it at the call, one map for each hook. */
+/* The argument of kernel_clone() is a struct kernel_clone_args, which begins with the flags; before 5.5, when it was
+ * _do_fork(), it was the flags themselves. A kernel address is above every flag. */
+static __always_inline u64 clone_flags(u64 arg) { return arg > 0xffffffffffULL ? args_flags(arg) : arg; }
+
+/* Probes save the flags at the call, one map for each hook. */
 BPF_HASH(clone_begun, u64, u64, 1024);
 BPF_HASH(clone_error_begun, u64, u64, 1024);
-
-#define CLONE_HOOK(program, map, want, count) \
-	inline_body program##_decide(u64 flags, int result) { return want ? count(flags) : 0; } \
-	int program##_fexit(u64 *ctx) { SKIP_OTHERS return program##_decide(clone_flags(ctx[0]), ctx[NARGS_##program]); }
-CLONE_HOOK(clone, clone_begun, result > 0, created)
-CLONE_HOOK(clone_error, clone_error_begun, result < 0, not_created)
 
 inline_body clone_called(u64 arg, u64 b, u64 c)
 {

@@ -88,7 +88,7 @@ class Ladder:
             program = self._program(function.program + "_" + way, PROG_KPROBE)
             for symbol in function.symbols:
                 try:
-                    event = self._probe_event(way == "kretprobe", symbol, held)
+                    event = self._probe_event(way == "kretprobe", function.program, symbol, held)
                 except OSError as error:
                     # the kernel's words for "no such symbol" differ: ENOENT, and EADDRNOTAVAIL since 5.10 or so
                     if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and reasons.has_kprobes():
@@ -101,10 +101,10 @@ class Ladder:
             else:
                 return self._missing(function)
 
-    def _probe_event(self, at_return, symbol, held):
+    def _probe_event(self, at_return, program, symbol, held):
         if at_return:
             try:
-                name = tracefs.add_kretprobe(symbol)
+                name = tracefs.add_kretprobe(program, symbol)
                 held.events.append(name)
                 return kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
             except tracefs.NoTracefs:

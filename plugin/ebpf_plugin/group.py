@@ -90,6 +90,11 @@ def sys_enters(*calls):
     return tuple("syscalls:sys_enter_" + call for call in calls)
 
 
+def syscall_symbols(call):
+    """The function of a system call: with the prefix of the architecture since 4.17, plain before."""
+    return tuple(prefix + "sys_" + call for prefix in ("__x64_", "__arm64_", ""))
+
+
 class Dim(NamedTuple):
     """A dimension: `id` is shown as it is. `plus` and `minus` are counters whose sums make the value.
 

@@ -54,14 +54,11 @@ def load(plan, patience=PATIENCE, start=START):
     ended = False
     try:
         with ours:
-            ours.send(json.dumps(plan).encode())
-            loaded = _receive(ours, patience)
+            loaded = _exchange(ours, plan, patience)
         ended = True
         return loaded
     except LoaderFailed as failure:
         raise LoaderFailed(_last_words(str(failure), log)) from None
-    except OSError as error:
-        raise LoaderFailed(_last_words("the loader's socket: %s" % error.strerror, log)) from error
     finally:
         if not ended:
             os.kill(process, signal.SIGKILL)
@@ -69,8 +66,12 @@ def load(plan, patience=PATIENCE, start=START):
         os.close(log)
 
 
-def _receive(sock, patience):
+def _exchange(sock, plan, patience):
     stage = "start"
+    try:
+        sock.send(json.dumps(plan).encode())
+    except OSError as error:
+        raise LoaderFailed("the loader died after stage %r" % stage) from error
     while True:
         message, _ = _message(sock, patience, stage)
         if "error" in message:
@@ -93,7 +94,10 @@ def _message(sock, patience, stage):
     deadline = time.monotonic() + patience
     if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
         raise LoaderFailed("the loader was silent for %d seconds after stage %r, and was killed" % (patience, stage))
-    data, descriptors, _, _ = socket.recv_fds(sock, LONGEST, BATCH)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(sock, LONGEST, BATCH)
+    except OSError:  # reset, with something of ours unread
+        data = b""
     if not data:
         raise LoaderFailed("the loader died after stage %r" % stage)
     return json.loads(data), descriptors

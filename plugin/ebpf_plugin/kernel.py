@@ -43,19 +43,44 @@ def map_create(kind, key_size, value_size, entries):
     return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
 
 
+class Rejected(OSError):
+    """The verifier did not take a program; the text has its last words."""
+
+
 def prog_load(kind, name, instructions, expected_attach_type=0, attach_btf_id=0):
-    """Returns the descriptor of a verified program. `instructions` is its bytes, `name` at most 15 of them are kept."""
+    """Returns the descriptor of a verified program. `instructions` is its bytes, `name` at most 15 of them are kept.
+
+    Raises Rejected if the verifier has something to say, else OSError.
+    """
+    try:
+        return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id)
+    except OSError as error:
+        log = ctypes.create_string_buffer(1 << 20)
+        try:
+            return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log)
+        except OSError:
+            said = [line for line in log.value.decode("ascii", "replace").splitlines()
+                    if line and not line.startswith(("processed ", "verification time", "stack depth"))]
+            raise Rejected(error.errno, "verifier: " + said[-1]) if said else error from None
+
+
+def _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log=None):
     code = ctypes.create_string_buffer(instructions, len(instructions))
     license_text = ctypes.create_string_buffer(b"GPL")
-    release = (os.uname().release.replace("-", ".").split(".") + ["0", "0"])[:3]
-    version = struct.unpack(">I", bytes([0] + [min(int(part), 255) if part.isdigit() else 0 for part in release]))[0]
     attributes = struct.pack(
         "=IIQQIIQII16sIIIIQIIQIII",
         kind, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_text),
-        0, 0, 0, version, 0, name.encode()[:15],
+        1 if log else 0, len(log) if log else 0, ctypes.addressof(log) if log else 0, _version(), 0, name.encode()[:15],
         0, expected_attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id, 0,
     )
     return bpf(BPF_PROG_LOAD, bytearray(attributes))
+
+
+def _version():
+    """LINUX_VERSION_CODE of the running kernel, which kprobe programs had to name before 5.0."""
+    numbers = os.uname().release.split("-")[0].split(".")[:3]
+    major, minor, patch = (int(number) if number.isdigit() else 0 for number in (numbers + ["0", "0"])[:3])
+    return (major << 16) + (minor << 8) + min(patch, 255)
 
 
 def raw_tracepoint_open(name, program):

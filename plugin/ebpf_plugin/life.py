@@ -7,6 +7,8 @@ import signal
 import stat
 import time
 
+from . import kernel
+
 
 class Stop(BaseException):
     """Raised where the process is when it has to end: SIGTERM, SIGINT, end of stdin, QUIT."""
@@ -67,13 +69,18 @@ def _is_pipe(descriptor):
 def leave(status):
     """End the process at once.
 
-    The kernel takes tracepoints and probes down one by one, each after an RCU grace period, seconds in all. A child that
-    holds the same descriptors and nothing else waits for that in our place.
+    The kernel takes tracepoints and probes down one by one, each after an RCU grace period, seconds in all: whoever closes
+    a descriptor last waits for that. A child that holds the same descriptors and nothing else does so in our place; it is
+    killed when we are gone.
     """
     try:
+        parent = os.getpid()
         if os.fork() == 0:
             os.setsid()
             os.closerange(0, 3)
+            kernel.die_with_parent(signal.SIGKILL)
+            while os.getppid() == parent:
+                signal.pause()
     except OSError:
         pass
     os._exit(status)

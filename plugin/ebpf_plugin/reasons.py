@@ -13,7 +13,8 @@ ENOTSUPP = 524  # include/linux/errno.h; Python and libc have no name for it
 def explain(operation, target, rung, error):
     """One line: operation, target, errno, then what is the matter as far as the machine tells."""
     name = errno.errorcode.get(error.errno, "ENOTSUPP" if error.errno == ENOTSUPP else str(error.errno))
-    return "cannot %s %s: %s (%s)" % (operation, target, name, _cause(rung, error.errno))
+    cause = error.strerror if isinstance(error, kernel.Rejected) else _cause(rung, error.errno)
+    return "cannot %s %s: %s (%s)" % (operation, target, name, cause)
 
 
 def _cause(rung, number):

@@ -109,4 +109,4 @@ class Live(Plain):
 
 
 def _number(value):
-    return "-" if value is None else "{:,.0f}".format(value)
+    return "-" if value is None else "{:,d}".format(round(value))

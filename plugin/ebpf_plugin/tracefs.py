@@ -44,12 +44,12 @@ def event_id(event):
         raise NoTracefs("%s/events/%s: %s" % (base, event, error.strerror)) from error
 
 
-def add_kretprobe(symbol):
-    """Make a kretprobe event with many instances and return its name. Raises OSError and NoTracefs.
+def add_kretprobe(program, symbol):
+    """Make a kretprobe event with many instances for `program` and return its name. Raises OSError and NoTracefs.
 
     The name tells the process that will hold it: the loader makes events in the name of its parent, the collector.
     """
-    name = "%s/r_%s_%d" % (GROUP, symbol, os.getppid())
+    name = "%s/r_%s_%d" % (GROUP, program, os.getppid())
     _append("r%d:%s %s" % (MAXACTIVE, name, symbol))
     return name
 

@@ -41,6 +41,7 @@ PROCESS = Group(
             name="release",
             counters=("releases",),
             functions=(Function("release_task", ("release_task",), AT_CALL),),
+            # comes late: after an RCU grace period, which an idle kernel with CONFIG_RCU_LAZY (6.2) puts off for up to 10 s
             tracepoints=(Tracepoint("sched_process_free_raw", ("sched_process_free",), raw=True),),
         ),
     ),

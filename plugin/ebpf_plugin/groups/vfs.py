@@ -1,7 +1,7 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
 from ..group import (
     AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT,
-    Chart, Dim, Function, Group, Hook, Note, Tracepoint, sys_enters, sys_exits,
+    Chart, Dim, Function, Group, Hook, Note, Tracepoint, sys_enters, sys_exits, syscall_symbols,
 )
 
 
@@ -29,6 +29,7 @@ def per_call(chart, title, priority, dim, calls, error_title, errors):
 
 READS, WRITES = ("read_calls", "readv_calls"), ("write_calls", "writev_calls")
 UNLINKS, UNLINK_ERRORS = ("unlink_calls", "unlinkat_calls"), ("unlink_errors", "unlinkat_errors")
+FSYNCS, FSYNC_ERRORS = ("fsync_calls", "fdatasync_calls"), ("fsync_errors", "fdatasync_errors")
 CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors", "open_create_errors")
 
 VFS = Group(
@@ -41,6 +42,7 @@ VFS = Group(
         "unlink_calls", "unlink_errors",
         "unlinkat_calls", "unlinkat_errors",
         "fsync_calls", "fsync_errors",
+        "fdatasync_calls", "fdatasync_errors",
         "vfs_open_calls", "vfs_open_errors",
         "create_calls", "create_errors",
         "open_create_calls", "open_create_errors",
@@ -62,8 +64,9 @@ VFS = Group(
         ),
         Hook(
             name="fsync",
-            counters=("fsync_calls", "fsync_errors"),
-            functions=(Function("vfs_fsync", ("vfs_fsync",)),),
+            counters=FSYNCS + FSYNC_ERRORS,
+            # not vfs_fsync, which these have inlined (bpf/vfs.c)
+            functions=tuple(Function("sys_" + call, syscall_symbols(call)) for call in ("fsync", "fdatasync")),
             tracepoints=(Tracepoint("fsync_sys_exit", sys_exits("fsync", "fdatasync")),),
         ),
         Hook(
@@ -131,8 +134,8 @@ VFS = Group(
             ),
         ),
     )
-    + per_call("vfs_fsync", "Calls for vfs_fsync", 2154, "fsync", ("fsync_calls",),
-               "Fails to synchronize", ("fsync_errors",))
+    + per_call("vfs_fsync", "Calls for vfs_fsync", 2154, "fsync", FSYNCS,
+               "Fails to synchronize", FSYNC_ERRORS)
     + per_call("vfs_open", "Calls for vfs_open", 2156, "open", ("vfs_open_calls",),
                "Fails to open a file", ("vfs_open_errors",))
     + per_call("vfs_create", "Calls for vfs_create", 2158, "create", CREATES,

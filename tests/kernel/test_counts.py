@@ -1,0 +1,55 @@
+"""Exactly N events, exactly N on the charts, and nothing on any other chart: every rung that the kernel has, both modes."""
+import time
+
+import pytest
+
+import workload
+from cases import CASES
+from conftest import COMM
+
+N = 23
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_counts(attached, case, tmp_path):
+    before = attached.values()
+    workload.run(case.work, COMM, N, tmp_path)
+    expected = {name: value + N * expected_of(case, attached, name) for name, value in before.items()}
+    # Where a tracepoint tells of releases, they come when RCU gets round to it: up to 10 s with CONFIG_RCU_LAZY
+    # (LAZY_FLUSH_JIFFIES, kernel/rcu/tree_nocb.h, 6.2). Then nothing more may come.
+    deadline = time.monotonic() + 15
+    while attached.values() != expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.02)
+    grown = {name: value - before[name] for name, value in attached.values().items() if value != before[name]}
+    assert grown == {name: value - before[name] for name, value in expected.items() if value != before[name]}
+
+
+def expected_of(case, attached, dimension):
+    """What one event adds to `dimension` on the rung that its hooks are on."""
+    of_rung = case.system_call if "tracepoint" in attached.rungs()[dimension] else case.called
+    adds = {**case.adds, **of_rung}
+    if "probe" in attached.rungs()[dimension] and attached.mode == "entry":
+        adds.update(case.requested)
+    return adds.get(dimension, 0)
+
+
+def test_every_hook_is_on_the_rung_that_was_asked_for(attached):
+    """Where a rung works at all, it works for every hook that can use it."""
+    elsewhere = {
+        "%s/%s" % (group, name): hook["failed"]
+        for group, hooks in attached.loaded.hooks.items() for name, hook in hooks.items() if hook["rung"] != attached.rung
+    }
+    assert elsewhere == {}
+    assert attached.loaded.broken == {}
+
+
+def test_every_dimension_of_the_mode_is_moved_by_some_case(attached):
+    moved = {name for case in CASES for name in attached.values() if expected_of(case, attached, name)}
+    assert moved == set(attached.values())
+
+
+def test_charts_of_the_mode_are_all_shown(attached):
+    from ebpf_plugin.groups import GROUPS
+    wanted = [(chart.id, len(chart.dims)) for group in GROUPS for chart in group.charts if attached.mode in chart.modes]
+    assert [(each.chart.id, len(each.lines)) for each in attached.shown] == wanted

@@ -1,0 +1,325 @@
+"""The plugin as a process: what it prints on a real kernel, how it ends, and that nothing of it is left then."""
+import errno
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+import workload
+from conftest import COMM
+from ebpf_plugin import kernel, tracefs
+
+PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
+PATIENCE = 60  # seconds, for an emulated machine
+NEXT_IDS = (11, 12)  # BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID
+
+
+def left_in_kernel():
+    """The ids of all programs and maps, and the names of our kprobe events."""
+    return [ids(command) for command in NEXT_IDS] + [set(tracefs.ours())]
+
+
+def ids(command):
+    found, last = set(), 0
+    while True:
+        attributes = bytearray(last.to_bytes(4, "little") + bytes(8))
+        try:
+            kernel.bpf(command, attributes)
+        except OSError as error:
+            assert error.errno == errno.ENOENT
+            return found
+        last = int.from_bytes(attributes[4:8], "little")
+        found.add(last)
+
+
+@pytest.fixture
+def clean_kernel():
+    """At the end of the test the kernel holds what it held at the beginning.
+
+    The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
+    """
+    before = left_in_kernel()
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while left_in_kernel() != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left_in_kernel() == before
+
+
+class Plugin:
+    """A running plugin with a pipe at each end. `lines` are those that it has printed so far."""
+
+    def __init__(self, *arguments, stdin=subprocess.PIPE, test_comm=COMM, **popen):
+        self.process = subprocess.Popen(
+            [PLUGIN, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=dict(os.environ, EBPF_PLUGIN_TEST_COMM=test_comm, NETDATA_USER_CONFIG_DIR="/nowhere"), **popen)
+        self._rest, self.lines = b"", []
+
+    def until(self, condition):
+        """Read until condition(lines) is true."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.lines):
+            assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
+            if select.select([self.process.stdout], [], [], 0.1)[0]:
+                data = self._rest + os.read(self.process.stdout.fileno(), 65536)
+                *whole, self._rest = data.split(b"\n")
+                self.lines += [line.decode() for line in whole]
+
+    def ticks(self, n):
+        """Read until n more ticks have come."""
+        have = self._ends()
+        self.until(lambda lines: self._ends() >= have + n)
+
+    def _ends(self):
+        # the last chart of a tick; process_status may leave its first ticks out
+        return sum(line.startswith("BEGIN ebpf.exit") for line in self.lines)
+
+    def last(self):
+        """{"chart.dimension": the last value that was set}"""
+        found, chart = {}, None
+        for line in self.lines:
+            words = line.split()
+            if words and words[0] == "BEGIN":
+                chart = words[1].partition(".")[2]
+            elif words and words[0] == "SET":
+                found["%s.%s" % (chart, words[1])] = int(words[3])
+        return found
+
+    def stderr(self):
+        if self.process.poll() is None:
+            return ""
+        return self.process.stderr.read().decode()
+
+    def ended(self, within=10):
+        """(exit status, seconds that it took from now)"""
+        begun = time.monotonic()
+        status = self.process.wait(within)
+        return status, time.monotonic() - begun
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for end in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if end:
+                end.close()
+
+
+def loader_of(plugin):
+    """The process id of the loader, while there is one."""
+    path = "/proc/%d/task/%d/children" % (plugin.process.pid, plugin.process.pid)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        children = pathlib.Path(path).read_text().split()
+        if children:
+            return int(children[0])
+        time.sleep(0.002)
+    raise AssertionError("no loader")
+
+
+@pytest.mark.parametrize("flags", [[], ["-r"]], ids=["entry", "return"])
+def test_the_protocol_says_exactly_n(clean_kernel, flags, tmp_path):
+    n = 101
+    with Plugin("1", *flags) as plugin:
+        plugin.ticks(2)
+        before = plugin.last()
+        workload.run(workload.repeat("openat", -errno.ENOENT, lambda i: (workload.AT_FDCWD, b"nothing", 0, 0)),
+                     COMM, n, tmp_path)
+        workload.run(workload.children(workload.fork), COMM, n, tmp_path)
+        expected = {"file_descriptor.open": n, "process_thread.process": n, "exit.process": n, "exit.task": n}
+        if flags:
+            expected["file_error.open"] = n
+
+        def grown():
+            return {name: value - before[name] for name, value in plugin.last().items() if name in before}
+
+        plugin.ticks(2)
+        # where a tracepoint tells of a release, it does so when RCU gets round to it
+        plugin.until(lambda lines: grown()["exit.task"] >= n)
+        plugin.ticks(2)
+        grown = grown()
+        assert {name: grown[name] for name in expected} == expected
+        assert grown["io.read"] == grown["process_thread.thread"] == 0
+        declared = {line.split()[1] for line in plugin.lines if line.startswith("CHART")}
+        assert ("ebpf.file_error" in declared) == bool(flags)
+        assert plugin.process.poll() is None
+
+
+def test_two_plugins_do_not_disturb_each_other(clean_kernel, tmp_path):
+    n, m = 37, 53
+    work = workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
+    with Plugin("1") as first, Plugin("1", "-r") as second:
+        for each in (first, second):
+            each.ticks(1)
+        before = [each.last() for each in (first, second)]
+        workload.run(work, COMM, n, tmp_path)
+        for each in (first, second):
+            each.ticks(2)
+        for each, was in zip((first, second), before):
+            assert each.last()["file_descriptor.close"] - was["file_descriptor.close"] == n
+        first.process.send_signal(signal.SIGTERM)
+        assert first.ended()[0] == 0
+        workload.run(work, COMM, m, tmp_path)
+        second.ticks(2)
+        assert second.last()["file_descriptor.close"] - before[1]["file_descriptor.close"] == n + m
+
+
+def say_quit(plugin):
+    plugin.process.stdin.write(b"QUIT")  # as the agent does, without an end of line
+    plugin.process.stdin.flush()
+
+
+ENDINGS = {
+    "SIGTERM": lambda plugin: plugin.process.send_signal(signal.SIGTERM),
+    "SIGINT": lambda plugin: plugin.process.send_signal(signal.SIGINT),
+    "end-of-stdin": lambda plugin: plugin.process.stdin.close(),
+    "QUIT": say_quit,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_it_ends_at_once(clean_kernel, ending):
+    with Plugin("5") as plugin:
+        plugin.until(lambda lines: any(line.startswith("CHART") for line in lines))
+        time.sleep(0.2)  # in the middle of the wait for a tick
+        ENDINGS[ending](plugin)
+        status, seconds = plugin.ended()
+        assert status == 0
+        assert seconds < 1.5  # 0.05 s or so; the next tick is up to 5 s away
+        assert plugin.stderr() == ""
+
+
+def test_it_ends_when_nobody_reads(clean_kernel):
+    with Plugin("1", stdin=subprocess.DEVNULL) as plugin:
+        plugin.ticks(1)
+        plugin.process.stdout.close()
+        assert plugin.ended()[0] == 0
+        assert plugin.stderr() == ""
+
+
+def test_it_lives_on_without_an_input(clean_kernel):
+    with Plugin("1", stdin=subprocess.DEVNULL) as plugin:
+        plugin.ticks(3)
+
+
+def test_nothing_is_left_after_sigkill(clean_kernel):
+    with Plugin("1", "-r") as plugin:
+        plugin.ticks(1)
+        plugin.process.kill()
+        assert plugin.ended()[0] == -signal.SIGKILL
+
+
+def test_ticks_and_once(clean_kernel):
+    for arguments, n in ((("--ticks", "3"), 3), (("--once",), 1)):
+        with Plugin(*arguments, stdin=subprocess.DEVNULL) as plugin:
+            output, _ = plugin.process.communicate(timeout=PATIENCE)
+            assert plugin.process.returncode == 0
+            assert len(re.findall(rb"^BEGIN ebpf.io\b", output, re.MULTILINE)) == n
+
+
+def test_a_suspended_process_gives_a_gap_and_no_spike(clean_kernel):
+    """After the pause the blocks tell how long it was, and what is counted per interval is left out."""
+    with Plugin("1") as plugin:
+        plugin.ticks(3)
+        plugin.process.send_signal(signal.SIGSTOP)
+        time.sleep(3.2)
+        plugin.process.send_signal(signal.SIGCONT)
+        seen = len(plugin.lines)
+        plugin.ticks(3)
+        late = [int(line.split()[2]) for line in plugin.lines[seen:] if line.startswith("BEGIN ebpf.io ")]
+        assert max(late) > 2_900_000
+        assert len([each for each in late if each > 1_500_000]) == 1  # none is queued
+        status = [int(line.split()[2]) for line in plugin.lines[seen:] if line.startswith("BEGIN ebpf.process_status ")]
+        assert len(status) < len(late)
+
+
+@pytest.mark.parametrize("delay", [0, 0.05, 0.15, 0.3])
+def test_a_killed_loader_is_one_clear_error(clean_kernel, delay):
+    with Plugin("1") as plugin:
+        loader = loader_of(plugin)
+        time.sleep(delay)
+        try:
+            os.kill(loader, signal.SIGKILL)
+        except ProcessLookupError:
+            pytest.fail("the loader was gone before %s s: the delays are too long for this machine" % delay)
+        assert plugin.ended(PATIENCE)[0] == 1
+        assert plugin.process.stdout.read() == b"DISABLE\n"
+        log = plugin.stderr().strip().splitlines()
+        assert len(log) == 1 and "the loader died after stage" in log[0]
+
+
+def test_ending_while_the_loader_works(clean_kernel):
+    with Plugin("1") as plugin:
+        loader = loader_of(plugin)
+        plugin.process.send_signal(signal.SIGTERM)
+        assert plugin.ended()[0] == 0
+        assert not os.path.exists("/proc/%d" % loader)
+
+
+def test_without_privilege_one_line_says_which(clean_kernel):
+    with Plugin("1", user=65534, group=65534, extra_groups=[]) as plugin:
+        output, log = plugin.process.communicate(timeout=PATIENCE)
+        assert plugin.process.returncode == 1
+        assert output == b"DISABLE\n"
+        assert len(log.splitlines()) == 1
+        assert b"missing capability CAP_BPF and CAP_PERFMON" in log
+
+
+def test_privilege_is_dropped_after_attaching(clean_kernel):
+    with Plugin("1") as plugin:
+        plugin.ticks(1)
+        status = pathlib.Path("/proc/%d/status" % plugin.process.pid).read_text()
+        held = int(re.search(r"CapEff:\s+(\w+)", status).group(1), 16)
+        assert held & ~(1 << kernel.CAPABILITIES["bpf"]) == 0
+        assert re.search(r"NoNewPrivs:\s+1", status)
+        plugin.ticks(1)
+
+
+def test_the_collector_is_small_and_alone(clean_kernel):
+    """No LLVM in it, one thread."""
+    with Plugin("1") as plugin:
+        plugin.ticks(2)
+        proc = pathlib.Path("/proc/%d" % plugin.process.pid)
+        mapped = (proc / "maps").read_text()
+        assert "libbcc" not in mapped and "LLVM" not in mapped
+        status = (proc / "status").read_text()
+        assert int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) < 16 * 1024
+        assert re.search(r"Threads:\s+1\n", status)
+        assert (proc / "task" / proc.name / "children").read_text() == ""
+
+
+def test_check_and_show_bpf(clean_kernel):
+    checked = subprocess.run([PLUGIN, "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert checked.returncode == 0
+    assert "NOT SHOWN" not in checked.stdout
+    shown = subprocess.run([PLUGIN, "--show-bpf", "-r"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0
+    assert "#define RETURN_MODE 1" in shown.stdout and "ON_SYS_EXIT(close, close_returned)" in shown.stdout
+
+
+def test_a_stranger_s_header_is_not_compiled(clean_kernel, tmp_path):
+    (tmp_path / "hooks.h").write_text("#error this is not ours\n")
+    with Plugin("1", cwd=tmp_path) as plugin:
+        plugin.ticks(1)
+
+
+def test_a_bad_configuration_stops_nothing(clean_kernel, tmp_path):
+    (tmp_path / "ebpf.conf").write_text("[global]\nebpf load mode = sometimes\n[what]\nx = 1\n")
+    with Plugin("1", "--config", str(tmp_path)) as plugin:
+        plugin.ticks(1)
+        plugin.process.send_signal(signal.SIGTERM)
+        plugin.ended()
+        log = plugin.stderr()
+        assert len(log.splitlines()) == 2
+        assert "ebpf.conf:2: ebpf load mode" in log and "ebpf.conf:3: unknown section" in log
+
+
+

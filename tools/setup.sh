@@ -1,0 +1,27 @@
+#!/bin/sh
+# setup.sh run|test: install what is missing from the distribution's packages and mount tracefs and bpffs.
+# Changes nothing that is there already, so it may be run any number of times.
+set -eu
+
+packages="python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2 python3-rich"
+[ "${1:-run}" = test ] && packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-venv python3-pip bpftool"
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing=
+for package in $packages; do
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+	echo "installing:$missing" >&2
+	as_root apt-get update -qq >&2
+	# shellcheck disable=SC2086 # a list of words
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+fi
+
+for mount in tracefs:/sys/kernel/tracing bpf:/sys/fs/bpf; do
+	grep -q " ${mount#*:} ${mount%%:*} " /proc/mounts || as_root mount -t "${mount%%:*}" nodev "${mount#*:}" ||
+		echo "cannot mount ${mount%%:*} on ${mount#*:}; what depends on it will say so" >&2
+done
