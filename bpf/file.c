@@ -8,7 +8,7 @@ struct file_counters {
 };
 BPF_PERCPU_ARRAY(file_counters, struct file_counters, 1);
 
-inline_body file_count(int calls, int errors, int failed)
+inline_int file_count(int calls, int errors, int failed)
 {
 	int zero = 0;
 	struct file_counters *c = file_counters.lookup(&zero);
@@ -21,20 +21,23 @@ inline_body file_count(int calls, int errors, int failed)
 	return 0;
 }
 
-inline_body open_called(u64 a, u64 b, u64 c) { return file_count(OPEN_CALLS, OPEN_ERRORS, 0); }
-inline_body open_returned(s64 result) { return file_count(OPEN_CALLS, OPEN_ERRORS, result < 0); }
-ON_CALL(do_sys_openat2, open_called)
-ON_RETURN(do_sys_openat2, int, open_returned)
-ON_SYS_EXIT(open, open_returned)
+#define OPEN(failed) file_count(OPEN_CALLS, OPEN_ERRORS, failed)
+ON_FENTRY(do_sys_openat2, OPEN(0))
+ON_KPROBE(do_sys_openat2, OPEN(0))
+ON_FEXIT(do_sys_openat2, int, OPEN(result < 0))
+ON_KRETPROBE(do_sys_openat2, int, OPEN(result < 0))
+ON_SYS_EXIT(open, OPEN(result < 0))
 
-inline_body close_called(u64 a, u64 b, u64 c) { return file_count(CLOSE_CALLS, CLOSE_ERRORS, 0); }
-inline_body close_returned(s64 result) { return file_count(CLOSE_CALLS, CLOSE_ERRORS, result < 0); }
-ON_CALL(close_fd, close_called)
-ON_RETURN(close_fd, int, close_returned)
-ON_SYS_EXIT(close, close_returned)
+#define CLOSE(failed) file_count(CLOSE_CALLS, CLOSE_ERRORS, failed)
+ON_FENTRY(close_fd, CLOSE(0))
+ON_KPROBE(close_fd, CLOSE(0))
+ON_FEXIT(close_fd, int, CLOSE(result < 0))
+ON_KRETPROBE(close_fd, int, CLOSE(result < 0))
+ON_SYS_EXIT(close, CLOSE(result < 0))
 
 /* returns the struct file, or NULL for a descriptor that is not open (fs/file.c, 6.8) */
-inline_body close_file_called(u64 a, u64 b, u64 c) { return file_count(CLOSE_FILE_CALLS, CLOSE_FILE_ERRORS, 0); }
-inline_body close_file_returned(u64 file) { return file_count(CLOSE_FILE_CALLS, CLOSE_FILE_ERRORS, file == 0); }
-ON_CALL(file_close_fd, close_file_called)
-ON_RETURN(file_close_fd, u64, close_file_returned)
+#define CLOSE_FILE(failed) file_count(CLOSE_FILE_CALLS, CLOSE_FILE_ERRORS, failed)
+ON_FENTRY(file_close_fd, CLOSE_FILE(0))
+ON_KPROBE(file_close_fd, CLOSE_FILE(0))
+ON_FEXIT(file_close_fd, u64, CLOSE_FILE(result == 0))
+ON_KRETPROBE(file_close_fd, u64, CLOSE_FILE(result == 0))

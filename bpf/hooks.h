@@ -2,7 +2,8 @@
  *
  * The macros make functions around a body that the group's C file defines before it; the loader picks the functions that it
  * needs by their names (plugin/ebpf_plugin/group.py). Bodies touch maps and so must stand in the C file itself: BCC
- * rewrites map calls in the main text only, not in macros or included files.
+ * rewrites map calls in the main text only, not in macros or included files. A macro makes one function: of several,
+ * BCC 0.18 (Debian 11) finds the first only.
  *
  * Every counter is written by one program at a time, and the kernel does not let a program interrupt itself on one CPU
  * (bpf_prog_active for probes and tracepoints, prog->active for trampolines), so per-CPU counters need no atomics.
@@ -13,13 +14,17 @@
 struct pt_regs {
 	u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
 };
-#define REGS_ARGS(regs) (regs)->di, (regs)->si, (regs)->dx
+#define REGS_ARG0(regs) ((regs)->di)
+#define REGS_ARG1(regs) ((regs)->si)
+#define REGS_ARG2(regs) ((regs)->dx)
 #define REGS_RESULT(regs) ((regs)->ax)
 #elif defined(MACHINE_aarch64)
 struct pt_regs {
 	u64 regs[31], sp, pc, pstate;
 };
-#define REGS_ARGS(regs) (regs)->regs[0], (regs)->regs[1], (regs)->regs[2]
+#define REGS_ARG0(regs) ((regs)->regs[0])
+#define REGS_ARG1(regs) ((regs)->regs[1])
+#define REGS_ARG2(regs) ((regs)->regs[2])
 #define REGS_RESULT(regs) ((regs)->regs[0])
 #else
 #error "this architecture has no struct pt_regs in hooks.h yet"
@@ -40,7 +45,8 @@ struct sys_exit {
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-#define inline_body static __always_inline int
+#define inline_int static __always_inline int
+#define inline_u64 static __always_inline u64
 
 /* Tests compile with TEST_COMM_LOW and _HIGH, the 16 bytes of a process name: only that process's events count. */
 #ifdef TEST_COMM_LOW
@@ -53,24 +59,34 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
 #define SKIP_OTHER_TASK(task)
 #endif
 
-/* body(u64 arg0, u64 arg1, u64 arg2), run when the function is called */
-#define ON_FENTRY(program, body) \
-	int program##_fentry(u64 *ctx) { SKIP_OTHERS return body(ctx[0], ctx[1], ctx[2]); }
-#define ON_KPROBE(program, body) \
-	int program##_kprobe(struct pt_regs *ctx) { SKIP_OTHERS return body(REGS_ARGS(ctx)); }
-#define ON_CALL(program, body) ON_FENTRY(program, body) ON_KPROBE(program, body)
+/* Each makes one program. What it does is an expression of a function's call, in which stand
+ * at a call: arg0, arg1, arg2; at a return: result; at the two ends of a system call: args[6] and result. */
+#define ON_FENTRY(program, act) \
+	int program##_fentry(u64 *ctx) \
+	{ \
+		u64 arg0 = ctx[0], arg1 = ctx[1], arg2 = ctx[2]; \
+		SKIP_OTHERS return act; \
+	}
+#define ON_KPROBE(program, act) \
+	int program##_kprobe(struct pt_regs *ctx) \
+	{ \
+		u64 arg0 = REGS_ARG0(ctx), arg1 = REGS_ARG1(ctx), arg2 = REGS_ARG2(ctx); \
+		SKIP_OTHERS return act; \
+	}
 
-/* body(type result), run when the function has returned. NARGS_<program> is the number of the function's arguments (BTF):
- * a trampoline has the result behind them. The cast matters: the upper half of a register that holds an int is undefined.
- * A return body never sees arguments: at return their registers hold anything. */
-#define ON_FEXIT(program, type, body) \
-	int program##_fexit(u64 *ctx) { SKIP_OTHERS return body((type)ctx[NARGS_##program]); }
-#define ON_KRETPROBE(program, type, body) \
-	int program##_kretprobe(struct pt_regs *ctx) { SKIP_OTHERS return body((type)REGS_RESULT(ctx)); }
-#define ON_RETURN(program, type, body) ON_FEXIT(program, type, body) ON_KRETPROBE(program, type, body)
+/* NARGS_<program> is the number of the function's arguments (BTF): a trampoline has the result behind them. The type
+ * matters: the upper half of a register that holds an int is undefined. A return has no arguments to read: their registers
+ * hold anything by then. */
+#define ON_FEXIT(program, type, act) \
+	int program##_fexit(u64 *ctx) { type result = ctx[NARGS_##program]; SKIP_OTHERS return act; }
+#define ON_KRETPROBE(program, type, act) \
+	int program##_kretprobe(struct pt_regs *ctx) { type result = REGS_RESULT(ctx); SKIP_OTHERS return act; }
 
-/* body(u64 *args) and body(s64 result) at the two ends of a system call */
-#define ON_SYS_ENTER(program, body) \
-	int program##_sys_enter(struct sys_enter *ctx) { SKIP_OTHERS return body(ctx->args); }
-#define ON_SYS_EXIT(program, body) \
-	int program##_sys_exit(struct sys_exit *ctx) { SKIP_OTHERS return body(ctx->result); }
+#define ON_SYS_ENTER(program, act) \
+	int program##_sys_enter(struct sys_enter *ctx) { u64 *args = ctx->args; SKIP_OTHERS return act; }
+#define ON_SYS_EXIT(program, act) \
+	int program##_sys_exit(struct sys_exit *ctx) { s64 result = ctx->result; SKIP_OTHERS return act; }
+
+/* raw tracepoints: arg0 and arg1 are those of the tracepoint */
+#define ON_RAW(program, act) \
+	int program##_raw(u64 *ctx) { u64 arg0 = ctx[0], arg1 = ctx[1]; SKIP_OTHERS return act; }

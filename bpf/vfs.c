@@ -21,7 +21,7 @@ struct vfs_counters {
 };
 BPF_PERCPU_ARRAY(vfs_counters, struct vfs_counters, 1);
 
-inline_body vfs_add(int counter, u64 n)
+inline_int vfs_add(int counter, u64 n)
 {
 	int zero = 0;
 	struct vfs_counters *c = vfs_counters.lookup(&zero);
@@ -31,8 +31,10 @@ inline_body vfs_add(int counter, u64 n)
 	return 0;
 }
 
-/* The counters of a function stand together: calls, errors and, for reads and writes, bytes. */
-inline_body vfs_count(int calls, s64 result)
+/* The counters of a function stand together: calls, errors and, for what moves them, bytes. */
+#define CALLS_AND_ERRORS 0
+#define CALLS_ERRORS_AND_BYTES 1
+inline_int vfs_result(int calls, int kind, s64 result)
 {
 	int zero = 0;
 	struct vfs_counters *c = vfs_counters.lookup(&zero);
@@ -42,29 +44,18 @@ inline_body vfs_count(int calls, s64 result)
 	c->n[calls]++;
 	if (result < 0)
 		c->n[calls + 1]++;
-	return 0;
-}
-
-inline_body vfs_move(int calls, s64 result)
-{
-	int zero = 0;
-	struct vfs_counters *c = vfs_counters.lookup(&zero);
-
-	if (!c)
-		return 0;
-	c->n[calls]++;
-	if (result < 0)
-		c->n[calls + 1]++;
-	else
+	else if (kind == CALLS_ERRORS_AND_BYTES)
 		c->n[calls + 2] += result;
 	return 0;
 }
+#define COUNT(calls, result) vfs_result(calls, CALLS_AND_ERRORS, result)
+#define MOVE(calls, result) vfs_result(calls, CALLS_ERRORS_AND_BYTES, result)
 
-/* struct iovec of the caller, summed as import_iovec() does: at most UIO_MAXIOV (1024) parts */
+/* What the caller's struct iovec array asks for, at most UIO_MAXIOV parts as in import_iovec(). */
 struct iovec {
 	u64 base, len;
 };
-static __always_inline u64 iovec_bytes(struct iovec *vec, u64 parts)
+inline_u64 iovec_bytes(u64 vec, u64 parts)
 {
 	u64 bytes = 0;
 
@@ -73,57 +64,56 @@ static __always_inline u64 iovec_bytes(struct iovec *vec, u64 parts)
 		struct iovec part = {};
 		if (i >= parts)
 			break;
-		bpf_probe_read_user(&part, sizeof(part), vec + i);
+		bpf_probe_read_user(&part, sizeof(part), (struct iovec *)vec + i);
 		bytes += part.len;
 	}
 	return bytes;
 }
 
 /* A kprobe in entry mode knows only what was asked for; everything else counts what was moved. */
-inline_body read_called(u64 file, u64 buf, u64 bytes) { return vfs_move(READ_CALLS, bytes); }
-inline_body readv_called(u64 file, u64 vec, u64 parts) { return vfs_move(READV_CALLS, iovec_bytes((void *)vec, parts)); }
-inline_body write_called(u64 file, u64 buf, u64 bytes) { return vfs_move(WRITE_CALLS, bytes); }
-inline_body writev_called(u64 file, u64 vec, u64 parts) { return vfs_move(WRITEV_CALLS, iovec_bytes((void *)vec, parts)); }
-inline_body read_returned(s64 result) { return vfs_move(READ_CALLS, result); }
-inline_body readv_returned(s64 result) { return vfs_move(READV_CALLS, result); }
-inline_body write_returned(s64 result) { return vfs_move(WRITE_CALLS, result); }
-inline_body writev_returned(s64 result) { return vfs_move(WRITEV_CALLS, result); }
-ON_KPROBE(vfs_read, read_called)
-ON_KPROBE(vfs_readv, readv_called)
-ON_KPROBE(vfs_write, write_called)
-ON_KPROBE(vfs_writev, writev_called)
-ON_RETURN(vfs_read, s64, read_returned)
-ON_RETURN(vfs_readv, s64, readv_returned)
-ON_RETURN(vfs_write, s64, write_returned)
-ON_RETURN(vfs_writev, s64, writev_returned)
-ON_SYS_EXIT(read, read_returned)
-ON_SYS_EXIT(readv, readv_returned)
-ON_SYS_EXIT(write, write_returned)
-ON_SYS_EXIT(writev, writev_returned)
+ON_KPROBE(vfs_read, MOVE(READ_CALLS, arg2))
+ON_FEXIT(vfs_read, s64, MOVE(READ_CALLS, result))
+ON_KRETPROBE(vfs_read, s64, MOVE(READ_CALLS, result))
+ON_SYS_EXIT(read, MOVE(READ_CALLS, result))
+
+ON_KPROBE(vfs_readv, MOVE(READV_CALLS, iovec_bytes(arg1, arg2)))
+ON_FEXIT(vfs_readv, s64, MOVE(READV_CALLS, result))
+ON_KRETPROBE(vfs_readv, s64, MOVE(READV_CALLS, result))
+ON_SYS_EXIT(readv, MOVE(READV_CALLS, result))
+
+ON_KPROBE(vfs_write, MOVE(WRITE_CALLS, arg2))
+ON_FEXIT(vfs_write, s64, MOVE(WRITE_CALLS, result))
+ON_KRETPROBE(vfs_write, s64, MOVE(WRITE_CALLS, result))
+ON_SYS_EXIT(write, MOVE(WRITE_CALLS, result))
+
+ON_KPROBE(vfs_writev, MOVE(WRITEV_CALLS, iovec_bytes(arg1, arg2)))
+ON_FEXIT(vfs_writev, s64, MOVE(WRITEV_CALLS, result))
+ON_KRETPROBE(vfs_writev, s64, MOVE(WRITEV_CALLS, result))
+ON_SYS_EXIT(writev, MOVE(WRITEV_CALLS, result))
 
 /* vfs_fsync() is there in every kernel, but fsync(2) and fdatasync(2) have it and what it calls inlined, each in another
  * way (Debian's 5.10 to 7.2): a probe on it sees nothing. So these are the functions of the system calls themselves. */
-inline_body fsync_called(u64 a, u64 b, u64 c) { return vfs_count(FSYNC_CALLS, 0); }
-inline_body fdatasync_called(u64 a, u64 b, u64 c) { return vfs_count(FDATASYNC_CALLS, 0); }
-inline_body fsync_returned(s64 result) { return vfs_count(FSYNC_CALLS, result); }
-inline_body fdatasync_returned(s64 result) { return vfs_count(FDATASYNC_CALLS, result); }
-ON_CALL(sys_fsync, fsync_called)
-ON_CALL(sys_fdatasync, fdatasync_called)
-ON_RETURN(sys_fsync, s64, fsync_returned)
-ON_RETURN(sys_fdatasync, s64, fdatasync_returned)
-ON_SYS_EXIT(fsync, fsync_returned)
+ON_FENTRY(sys_fsync, COUNT(FSYNC_CALLS, 0))
+ON_KPROBE(sys_fsync, COUNT(FSYNC_CALLS, 0))
+ON_FEXIT(sys_fsync, s64, COUNT(FSYNC_CALLS, result))
+ON_KRETPROBE(sys_fsync, s64, COUNT(FSYNC_CALLS, result))
+ON_FENTRY(sys_fdatasync, COUNT(FDATASYNC_CALLS, 0))
+ON_KPROBE(sys_fdatasync, COUNT(FDATASYNC_CALLS, 0))
+ON_FEXIT(sys_fdatasync, s64, COUNT(FDATASYNC_CALLS, result))
+ON_KRETPROBE(sys_fdatasync, s64, COUNT(FDATASYNC_CALLS, result))
+ON_SYS_EXIT(fsync, COUNT(FSYNC_CALLS, result))
 
-inline_body vfs_open_called(u64 a, u64 b, u64 c) { return vfs_count(VFS_OPEN_CALLS, 0); }
-inline_body vfs_open_returned(s64 result) { return vfs_count(VFS_OPEN_CALLS, result); }
-ON_CALL(vfs_open, vfs_open_called)
-ON_RETURN(vfs_open, int, vfs_open_returned)
-ON_SYS_EXIT(vfs_open, vfs_open_returned)
+ON_FENTRY(vfs_open, COUNT(VFS_OPEN_CALLS, 0))
+ON_KPROBE(vfs_open, COUNT(VFS_OPEN_CALLS, 0))
+ON_FEXIT(vfs_open, int, COUNT(VFS_OPEN_CALLS, result))
+ON_KRETPROBE(vfs_open, int, COUNT(VFS_OPEN_CALLS, result))
+ON_SYS_EXIT(vfs_open, COUNT(VFS_OPEN_CALLS, result))
 
 /* What a system call asked for is known when it begins, whether it failed when it ends: this map carries the first
  * counter of the call from one to the other. An entry lives as long as its system call. */
 BPF_HASH(vfs_begun, u64, u32, 4096);
 
-inline_body vfs_begin(int calls)
+inline_int begin(int calls)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 begun = calls; /* a copy: what helpers get the address of is no constant any more to older verifiers */
@@ -133,7 +123,7 @@ inline_body vfs_begin(int calls)
 	return vfs_add(calls, 1);
 }
 
-inline_body vfs_end(int calls, s64 result)
+inline_int end(int calls, s64 result)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 *begun = vfs_begun.lookup(&id);
@@ -144,59 +134,54 @@ inline_body vfs_end(int calls, s64 result)
 	return result < 0 ? vfs_add(calls + 1, 1) : 0;
 }
 
-inline_body unlink_called(u64 a, u64 b, u64 c) { return vfs_count(UNLINK_CALLS, 0); }
-inline_body unlink_returned(s64 result) { return vfs_count(UNLINK_CALLS, result); }
-ON_CALL(vfs_unlink, unlink_called)
-ON_RETURN(vfs_unlink, int, unlink_returned)
-ON_SYS_EXIT(unlink, unlink_returned)
-
 #define AT_REMOVEDIR 0x200
-inline_body unlinkat_begun(u64 *args) { return args[2] & AT_REMOVEDIR ? 0 : vfs_begin(UNLINKAT_CALLS); }
-inline_body unlinkat_ended(s64 result) { return vfs_end(UNLINKAT_CALLS, result); }
-ON_SYS_ENTER(unlinkat, unlinkat_begun)
-ON_SYS_EXIT(unlinkat, unlinkat_ended)
+ON_FENTRY(vfs_unlink, COUNT(UNLINK_CALLS, 0))
+ON_KPROBE(vfs_unlink, COUNT(UNLINK_CALLS, 0))
+ON_FEXIT(vfs_unlink, int, COUNT(UNLINK_CALLS, result))
+ON_KRETPROBE(vfs_unlink, int, COUNT(UNLINK_CALLS, result))
+ON_SYS_EXIT(unlink, COUNT(UNLINK_CALLS, result))
+ON_SYS_ENTER(unlinkat, args[2] & AT_REMOVEDIR ? 0 : begin(UNLINKAT_CALLS))
+ON_SYS_EXIT(unlinkat, end(UNLINKAT_CALLS, result))
 
-inline_body create_called(u64 a, u64 b, u64 c) { return vfs_count(CREATE_CALLS, 0); }
-inline_body create_returned(s64 result) { return vfs_count(CREATE_CALLS, result); }
-ON_CALL(vfs_create, create_called)
-ON_RETURN(vfs_create, int, create_returned)
+ON_FENTRY(vfs_create, COUNT(CREATE_CALLS, 0))
+ON_KPROBE(vfs_create, COUNT(CREATE_CALLS, 0))
+ON_FEXIT(vfs_create, int, COUNT(CREATE_CALLS, result))
+ON_KRETPROBE(vfs_create, int, COUNT(CREATE_CALLS, result))
 
 /* open(O_CREAT) does not call vfs_create (fs/namei.c, lookup_open): it marks the file that it creates, and vfs_open
  * is called with the mark (include/linux/fs.h, since 4.19). FILE_F_MODE_OFFSET comes from BTF. */
 #define FMODE_CREATED 0x100000
 #ifdef FILE_F_MODE_OFFSET
-inline_body open_created(u64 path, u64 file, u64 c)
+inline_int opened(u64 file)
 {
 	u32 mode = 0;
 
 	bpf_probe_read_kernel(&mode, sizeof(mode), (void *)file + FILE_F_MODE_OFFSET);
 	return mode & FMODE_CREATED ? vfs_add(OPEN_CREATE_CALLS, 1) : 0;
 }
-ON_CALL(vfs_open_created, open_created)
+ON_FENTRY(vfs_open_created, opened(arg1))
+ON_KPROBE(vfs_open_created, opened(arg1))
 #endif
 
 #define O_CREAT 0100
 #define S_IFMT 0170000
 #define S_IFREG 0100000
-inline_body create_begun(int asked) { return asked ? vfs_begin(OPEN_CREATE_CALLS) : 0; }
-inline_body create_ended(s64 result) { return vfs_end(OPEN_CREATE_CALLS, result); }
-inline_body open_begun(u64 *args) { return create_begun(args[1] & O_CREAT); }
-inline_body openat_begun(u64 *args) { return create_begun(args[2] & O_CREAT); }
-inline_body openat2_begun(u64 *args)
+inline_int maybe_create(u64 flags) { return flags & O_CREAT ? begin(OPEN_CREATE_CALLS) : 0; }
+inline_int make_node(u32 mode)
 {
-	u64 flags = 0; /* struct open_how begins with them */
-
-	bpf_probe_read_user(&flags, sizeof(flags), (void *)args[2]);
-	return create_begun(flags & O_CREAT);
+	return (mode & S_IFMT) == 0 || (mode & S_IFMT) == S_IFREG ? begin(OPEN_CREATE_CALLS) : 0;
 }
-inline_body creat_begun(u64 *args) { return create_begun(1); }
-inline_body mknod_type(u32 mode) { return create_begun((mode & S_IFMT) == 0 || (mode & S_IFMT) == S_IFREG); }
-inline_body mknod_begun(u64 *args) { return mknod_type(args[1]); }
-inline_body mknodat_begun(u64 *args) { return mknod_type(args[2]); }
-ON_SYS_ENTER(create_open, open_begun)
-ON_SYS_ENTER(create_openat, openat_begun)
-ON_SYS_ENTER(create_openat2, openat2_begun)
-ON_SYS_ENTER(create_creat, creat_begun)
-ON_SYS_ENTER(create_mknod, mknod_begun)
-ON_SYS_ENTER(create_mknodat, mknodat_begun)
-ON_SYS_EXIT(create, create_ended)
+inline_u64 user_u64(u64 address)
+{
+	u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+ON_SYS_ENTER(create_open, maybe_create(args[1]))
+ON_SYS_ENTER(create_openat, maybe_create(args[2]))
+ON_SYS_ENTER(create_openat2, maybe_create(user_u64(args[2]))) /* struct open_how begins with the flags */
+ON_SYS_ENTER(create_creat, maybe_create(O_CREAT))
+ON_SYS_ENTER(create_mknod, make_node(args[1]))
+ON_SYS_ENTER(create_mknodat, make_node(args[2]))
+ON_SYS_EXIT(create, end(OPEN_CREATE_CALLS, result))

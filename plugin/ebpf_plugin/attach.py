@@ -144,7 +144,7 @@ class Ladder:
         if key not in self._loaded:
             code = self.programs(name)
             if code is None:
-                raise NotAttached("%s needs the offset of a structure's member, and there is no BTF" % name)
+                raise NotAttached("%s could not be compiled: %s" % (name, self.no_btf or "it is not in the text"))
             rung = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
             self._loaded[key] = self._do("load", name, rung, kernel.prog_load, kind, name, code, attach_type, btf_id)
         return self._loaded[key]
