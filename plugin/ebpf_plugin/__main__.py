@@ -2,13 +2,9 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
-import time
 
-from . import VERSION, config, directories, handoff, kernel, life, log, output, privilege, protocol, source, tracefs
-from .collector import Collector
-from .counters import Counters
+from . import VERSION, config, directories, handoff, kernel, life, log, output, protocol, shown, source, steady, tracefs
 from .groups import GROUPS
 from .lineup import lineup
 
@@ -75,7 +71,7 @@ def main(argv=None):
 
 
 def run(args, wanted):
-    """Load, declare, tick. Returns the exit status; raises life.Stop and BrokenPipeError."""
+    """Load, declare, go on as the steady collector. Returns the exit status; raises life.Stop and BrokenPipeError."""
     groups = tuple(group for group in GROUPS if group.name in wanted.groups())
     if args.show_bpf:
         return show_bpf(groups, wanted)
@@ -94,35 +90,20 @@ def run(args, wanted):
     if args.check:
         from . import check
         return check.report(groups, wanted, loaded)
-    shown = lineup(groups, wanted.mode, loaded.hooks)
+    charts = lineup(groups, wanted.mode, loaded.hooks)
     complain(loaded)
-    if not shown:
+    if not charts:
         return give_up(args, "no hook could be attached; ebpf.plugin --check says more")
-    readers = {group.name: Counters(loaded.maps[group.name], len(group.counters))
-               for group in groups if group.name in loaded.maps}
-    privilege.drop(lambda: [reader.read() for reader in readers.values()])
+    state = {
+        "shown": shown.pack(charts), "every": wanted.every, "ticks": args.ticks,
+        "maps": {group.name: (loaded.maps[group.name], len(group.counters)) for group in groups if group.name in loaded.maps},
+    }
     if args.debug:
         from . import table
-        view = table.view(shown, loaded, wanted)
-    else:
-        view = output.Protocol(shown, wanted.every)
-    collector = Collector(shown, readers, wanted.every)
-    gc.freeze()
-    with view:
-        tick_until(collector, view, life.Pulse(wanted.every), args.ticks)
-    return 0
-
-
-def tick_until(collector, view, pulse, ticks):
-    """The loop. The first sample is only compared with: a view gets it to know where the counters began."""
-    now = time.monotonic()
-    view.begin(now, collector.tick(now))
-    done = 0
-    while ticks is None or done < ticks:
-        pulse.wait()
-        now = time.monotonic()
-        view.show(now, collector.tick(now))
-        done += 1
+        steady.run(state, table.view(charts, loaded, wanted))
+        return 0
+    output.declare(charts, wanted.every)
+    return steady.become(state, loaded.descriptors)
 
 
 def show_bpf(groups, wanted):

@@ -26,10 +26,12 @@ def _lines(groups, wanted, loaded):
             yield "  %-12s %-11s %s" % (name, hook["rung"] or "NOT SHOWN", ", ".join(hook["where"]))
             for rung, why in hook["failed"]:
                 yield "  %-12s   not %s: %s" % ("", rung, why)
-    for shown in lineup(groups, wanted.mode, loaded.hooks):
-        if len(shown.lines) < len(shown.chart.dims):
-            missing = {dim.id for dim in shown.chart.dims} - {line.dim.id for line in shown.lines}
-            yield "chart %s is shown without %s" % (shown.chart.id, ", ".join(sorted(missing)))
+    shown = {(each.id, line.id) for each in lineup(groups, wanted.mode, loaded.hooks) for line in each.lines}
+    for group in groups:
+        for chart in group.charts:
+            missing = [dim.id for dim in chart.dims if wanted.mode in chart.modes and (chart.id, dim.id) not in shown]
+            if missing:
+                yield "chart %s is shown without %s" % (chart.id, ", ".join(missing))
 
 
 def _machine():

@@ -39,7 +39,7 @@ class Collector:
     def _value(line, sample, before, on_time):
         if sample is None:
             return None
-        if line.dim.algorithm == "incremental":
+        if line.algorithm == "incremental":
             return _total(line, sample)
         return _total(line, sample) - _total(line, before) if before is not None and on_time else None
 

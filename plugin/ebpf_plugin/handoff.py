@@ -14,6 +14,8 @@ import sys
 import time
 from typing import NamedTuple
 
+from . import life
+
 PATIENCE = 20.0  # seconds without a sign of life
 BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
 LONGEST = 1 << 17
@@ -45,14 +47,18 @@ def load(plan, patience=PATIENCE, start=START):
     package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     log = os.memfd_create("loader-stderr")
     os.set_inheritable(theirs.fileno(), True)
+    # a signal may end us as soon as there is a process to end
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, life.SIGNALS)
     process = os.posix_spawn(
         sys.executable, [sys.executable, "-I", "-c", start, package, str(theirs.fileno())], os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, log, 2), (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                       (os.POSIX_SPAWN_DUP2, log, 1)],
+        setsigmask=unblocked,
     )
-    theirs.close()
     ended = False
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        theirs.close()
         with ours:
             loaded = _exchange(ours, plan, patience)
         ended = True

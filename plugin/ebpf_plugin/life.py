@@ -10,6 +10,9 @@ import time
 from . import kernel
 
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 class Stop(BaseException):
     """Raised where the process is when it has to end: SIGTERM, SIGINT, end of stdin, QUIT."""
 
@@ -17,11 +20,11 @@ class Stop(BaseException):
 def on_signals():
     """From now on SIGTERM, SIGINT and SIGHUP raise Stop, once: the way out is not interrupted again."""
     def stop(number, _frame):
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise Stop(number)
 
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for each in SIGNALS:
         signal.signal(each, stop)
 
 

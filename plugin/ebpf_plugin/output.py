@@ -1,4 +1,4 @@
-"""The protocol on stdout: the declarations at once, then one write for each tick."""
+"""The protocol on stdout: the declarations as soon as they are known, then one write for each tick."""
 from __future__ import annotations
 
 import os
@@ -9,10 +9,9 @@ from . import protocol
 class Protocol:
     """A view of the ticks for the agent. As every view it is a context; begin() gets the first sample, show() the rest."""
 
-    def __init__(self, shown, every):
+    def __init__(self, shown):
         self._shown = shown
         self._sent = {}  # chart id: the time of its last block; a chart that had a gap has an older one than the others
-        write("".join(line for each in shown for line in protocol.chart(each, every)))
 
     def __enter__(self):
         return self
@@ -26,12 +25,17 @@ class Protocol:
     def show(self, now, values):
         lines = []
         for each, of_chart in zip(self._shown, values):
-            last = self._sent.get(each.chart.id)
+            last = self._sent.get(each.id)
             block = list(protocol.sample(each, of_chart, None if last is None else round((now - last) * 1e6)))
             if block:
-                self._sent[each.chart.id] = now
+                self._sent[each.id] = now
             lines += block
         write("".join(lines) or protocol.KEEP_ALIVE)
+
+
+def declare(shown, every):
+    """Tell the agent of the charts."""
+    write("".join(line for each in shown for line in protocol.chart(each, every)))
 
 
 def write(text):

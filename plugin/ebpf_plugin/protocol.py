@@ -27,13 +27,12 @@ def _id(text):
 
 
 def chart(shown, every):
-    """CHART and DIMENSION lines that declare a lineup.Shown; `every` is its interval in seconds."""
-    what = shown.chart
+    """CHART and DIMENSION lines that declare a Shown; `every` is its interval in seconds."""
     yield "CHART %s.%s '' %s %s %s %s line %d %d '' %s %s\n" % (
-        TYPE, _id(what.id), quoted(shown.title), quoted(what.units), quoted(what.family),
-        quoted("%s.%s" % (TYPE, what.id)), what.priority, every, quoted(PLUGIN), quoted(shown.group))
+        TYPE, _id(shown.id), quoted(shown.title), quoted(shown.units), quoted(shown.family),
+        quoted("%s.%s" % (TYPE, shown.id)), shown.priority, every, quoted(PLUGIN), quoted(shown.group))
     for line in shown.lines:
-        yield "DIMENSION %s '' %s %d 1\n" % (_id(line.dim.id), line.dim.algorithm, line.dim.multiplier)
+        yield "DIMENSION %s '' %s %d 1\n" % (_id(line.id), line.algorithm, line.multiplier)
 
 
 def sample(shown, values, microseconds):
@@ -43,10 +42,10 @@ def sample(shown, values, microseconds):
     """
     if all(value is None for value in values):
         return
-    yield "BEGIN %s.%s%s\n" % (TYPE, _id(shown.chart.id), "" if microseconds is None else " %d" % microseconds)
+    yield "BEGIN %s.%s%s\n" % (TYPE, _id(shown.id), "" if microseconds is None else " %d" % microseconds)
     for line, value in zip(shown.lines, values):
         if value is not None:
-            yield "SET %s = %d\n" % (_id(line.dim.id), _int64(value))
+            yield "SET %s = %d\n" % (_id(line.id), _int64(value))
     yield "END\n"
 
 

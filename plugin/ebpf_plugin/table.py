@@ -49,13 +49,13 @@ class Plain:
         self._before = now, values
         for each, new, old in zip(self.shown, values, before):
             for line, value, last in zip(each.lines, new, old):
-                if line.dim.algorithm == "incremental":
+                if line.algorithm == "incremental":
                     value = None if value is None or last is None else (value - last) / (now - then)
-                yield each, line, None if value is None else value * line.dim.multiplier
+                yield each, line, None if value is None else value * line.multiplier
 
     def show(self, now, values):
         output.write("".join(
-            "%-8s %-16s %-8s %s\n" % (each.group, each.chart.id, line.dim.id, _number(rate))
+            "%-8s %-16s %-8s %s\n" % (each.group, each.id, line.id, _number(rate))
             for each, line, rate in self.rates(now, values)) + "\n")
 
 
@@ -98,12 +98,12 @@ class Live(Plain):
         table.add_column("rung", no_wrap=True)
         last = None
         for each, line, rate in rates:
-            past = self._history.setdefault((each.chart.id, line.dim.id), [])
+            past = self._history.setdefault((each.id, line.id), [])
             past.append(rate)
             del past[:-HISTORY]
             first = each is not last
-            table.add_row(each.group if first else "", each.chart.id if first else "", line.dim.id,
-                          "%s %s" % (_number(rate), each.chart.units), sparkline(past), ",".join(line.rungs))
+            table.add_row(each.group if first else "", each.id if first else "", line.id,
+                          "%s %s" % (_number(rate), each.units), sparkline(past), ",".join(line.rungs))
             last = each
         self._live.update(table, refresh=True)
 

@@ -97,9 +97,10 @@ def start_guard(names):
 
     What tells is the end of a pipe whose writing end this process keeps open as long as it lives.
     """
-    reading, _ = os.pipe()
+    reading, writing = os.pipe()
     if os.fork():
         os.close(reading)
+        os.set_inheritable(writing, True)
         return
     try:
         os.setsid()  # a signal to our process group is not for the guard

@@ -38,14 +38,14 @@ class Attached:
         """{"chart.dimension": value so far}, of the counting dimensions."""
         ticked = self._collector.tick(0)
         return {
-            "%s.%s" % (each.chart.id, line.dim.id): value
+            "%s.%s" % (each.id, line.id): value
             for each, values in zip(self.shown, ticked) for line, value in zip(each.lines, values)
-            if line.dim.algorithm == "incremental"
+            if line.algorithm == "incremental"
         }
 
     def rungs(self):
         """{"chart.dimension": rungs of its hooks}"""
-        return {"%s.%s" % (each.chart.id, line.dim.id): line.rungs for each in self.shown for line in each.lines}
+        return {"%s.%s" % (each.id, line.id): line.rungs for each in self.shown for line in each.lines}
 
     def close(self):
         for descriptor in self.loaded.descriptors:

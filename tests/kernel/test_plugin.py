@@ -39,16 +39,20 @@ def ids(command):
 
 @pytest.fixture
 def clean_kernel():
-    """At the end of the test the kernel holds what it held at the beginning.
+    """At the end of the test the kernel holds nothing that it did not hold at the beginning.
 
     The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
     """
     before = left_in_kernel()
     yield
     deadline = time.monotonic() + PATIENCE
-    while left_in_kernel() != before and time.monotonic() < deadline:
+    while any(more_than(before)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert left_in_kernel() == before
+    assert more_than(before) == [set(), set(), set()]
+
+
+def more_than(before):
+    return [now - was for now, was in zip(left_in_kernel(), before)]
 
 
 class Plugin:
@@ -302,7 +306,7 @@ def test_check_and_show_bpf(clean_kernel):
     assert "NOT SHOWN" not in checked.stdout
     shown = subprocess.run([PLUGIN, "--show-bpf", "-r"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
-    assert "#define RETURN_MODE 1" in shown.stdout and "ON_SYS_EXIT(close, close_returned)" in shown.stdout
+    assert "#define RETURN_MODE 1" in shown.stdout and "ON_SYS_EXIT(close, " in shown.stdout
 
 
 def test_a_stranger_s_header_is_not_compiled(clean_kernel, tmp_path):

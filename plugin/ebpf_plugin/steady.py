@@ -1,0 +1,72 @@
+"""The collector as it runs for months: read, derive, write, once a tick.
+
+What started it (arguments, configuration, the loader's messages) is done with by then, so the process executes itself anew
+with nothing but this, under the same process id and with the descriptors open.
+"""
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import signal
+import sys
+import time
+
+from . import kernel, life, output, privilege, shown
+from .collector import Collector
+from .counters import Counters
+
+START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.steady import main; main(int(sys.argv[2]))"
+
+
+def become(state, descriptors):
+    """Go on as main(), in this process. `state` is for run(); `descriptors` are kept open. Does not return."""
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    page = os.memfd_create("state", 0)
+    os.write(page, marshal.dumps(state))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    # no signal may come between two programs: the new one lets them through when it can answer
+    signal.pthread_sigmask(signal.SIG_BLOCK, life.SIGNALS)
+    # without the site module: all that is imported from here on is the standard library and ourselves
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(page)])
+
+
+def main(page):
+    """The beginning of the new program."""
+    life.on_signals()
+    kernel.set_name("ebpf.plugin")
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, life.SIGNALS)
+        state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
+        os.close(page)
+        run(state, output.Protocol(shown.unpack(state["shown"])))
+    except (life.Stop, BrokenPipeError):
+        pass
+    life.leave(0)
+
+
+def run(state, view):
+    """Tick until state["ticks"] have been shown (None: for ever). Raises life.Stop and BrokenPipeError.
+
+    state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None}
+    """
+    charts = shown.unpack(state["shown"])
+    readers = {group: Counters(*of_group) for group, of_group in state["maps"].items()}
+    privilege.drop(lambda: [reader.read() for reader in readers.values()])
+    collector = Collector(charts, readers, state["every"])
+    gc.freeze()
+    with view:
+        tick(collector, view, life.Pulse(state["every"]), state["ticks"])
+
+
+def tick(collector, view, pulse, ticks):
+    """The loop. The first sample is only compared with: a view gets it to know where the counters began."""
+    now = time.monotonic()
+    view.begin(now, collector.tick(now))
+    done = 0
+    while ticks is None or done < ticks:
+        pulse.wait()
+        now = time.monotonic()
+        view.show(now, collector.tick(now))
+        done += 1
