@@ -173,7 +173,8 @@ def measure(rung, mode, btf, no_btf):
     for event, _ in EVENTS:
         print("  %-17s %-11s %-7s %5.2f us %s %s" % (
             event.__name__, rung, mode, nothing[event] * 1e6,
-            *("%9.2f us (%.3f)" % (taken[event] * 1e6, taken[event] / nothing[event]) for taken in (with_empty, with_plugin))))
+            *("%9.2f us (%.3f)" % (taken[event] * 1e6, taken[event] / nothing[event])
+              for taken in (with_empty, with_plugin))))
 
 
 if __name__ == "__main__":

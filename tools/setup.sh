@@ -4,7 +4,10 @@
 set -eu
 
 packages="python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2 python3-rich"
-[ "${1:-run}" = test ] && packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-venv python3-pip bpftool"
+if [ "${1:-run}" = test ]; then
+	packages="$packages python3-pytest python3-hypothesis python3-flake8"
+	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
+fi
 
 as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -16,9 +19,9 @@ for package in $packages; do
 done
 if [ -n "$missing" ]; then
 	echo "installing:$missing" >&2
-	as_root apt-get update -qq >&2
+	as_root apt-get update -qq
 	# shellcheck disable=SC2086 # a list of words
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
 for mount in tracefs:/sys/kernel/tracing bpf:/sys/fs/bpf; do

@@ -60,18 +60,15 @@ def main(argv=None):
     """Returns the exit status for a mistake in the arguments; a plugin that ran ends in life.leave()."""
     args = arguments(argv)
     life.on_signals()
-    status = 0
     try:
         status = run(args, settings(args, os.environ))
-    except life.Stop:
-        pass
-    except BrokenPipeError:
-        pass  # the agent is gone
+    except life.Stop as stop:
+        status = stop.status
     life.leave(status)
 
 
 def run(args, wanted):
-    """Load, declare, go on as the steady collector. Returns the exit status; raises life.Stop and BrokenPipeError."""
+    """Load, declare, go on as the steady collector. Returns the exit status; raises life.Stop."""
     groups = tuple(group for group in GROUPS if group.name in wanted.groups())
     if args.show_bpf:
         return show_bpf(groups, wanted)
@@ -95,8 +92,10 @@ def run(args, wanted):
     if not charts:
         return give_up(args, "no hook could be attached; ebpf.plugin --check says more")
     state = {
+        "programs": loaded.programs, "events": tuple(loaded.events),
         "shown": shown.pack(charts), "every": wanted.every, "ticks": args.ticks,
-        "maps": {group.name: (loaded.maps[group.name], len(group.counters)) for group in groups if group.name in loaded.maps},
+        "maps": {group.name: (loaded.maps[group.name], len(group.counters))
+                 for group in groups if group.name in loaded.maps},
     }
     if args.debug:
         from . import table

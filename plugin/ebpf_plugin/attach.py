@@ -18,10 +18,13 @@ class NotAttached(Exception):
 
 
 class Attached:
-    """What holds one hook in the kernel: descriptors and the names of kprobe events, closed together if a rung fails."""
+    """What holds one hook in the kernel: descriptors and the names of kprobe events, closed together if a rung fails.
+
+    `where` tells people where it is, `programs` is {name: descriptor} of the programs that run there.
+    """
 
     def __init__(self):
-        self.descriptors, self.events, self.where = [], [], []
+        self.descriptors, self.events, self.where, self.programs = [], [], [], {}
 
     def undo(self):
         for descriptor in self.descriptors:
@@ -79,13 +82,13 @@ class Ladder:
         number, _ = self.btf.function(symbol)
         for way in function.ways.of(TRAMPOLINE, self.mode):
             kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
-            program = self._program(function.program + "_" + way, PROG_TRACING, kind, number)
+            program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number)
             held.descriptors.append(self._do("attach to", symbol, TRAMPOLINE, kernel.raw_tracepoint_open, None, program))
             held.where.append("%s:%s" % (way, symbol))
 
     def _probe(self, function, held):
         for way in function.ways.of(PROBE, self.mode):
-            program = self._program(function.program + "_" + way, PROG_KPROBE)
+            program = self._program(held, function.program + "_" + way, PROG_KPROBE)
             for symbol in function.symbols:
                 try:
                     event = self._probe_event(way == "kretprobe", function.program, symbol, held)
@@ -118,7 +121,7 @@ class Ladder:
     def _tracepoint(self, tracepoint, held):
         for event in tracepoint.events:
             if tracepoint.raw:
-                program = self._program(tracepoint.program, PROG_RAW_TRACEPOINT)
+                program = self._program(held, tracepoint.program, PROG_RAW_TRACEPOINT)
                 held.descriptors.append(
                     self._do("attach to", event, TRACEPOINT, kernel.raw_tracepoint_open, event, program))
             else:
@@ -127,7 +130,7 @@ class Ladder:
                     if tracefs.event_id("raw_syscalls:sys_exit") is None:
                         raise NotAttached("kernel without tracepoints of system calls (CONFIG_FTRACE_SYSCALLS)")
                     continue
-                program = self._program(tracepoint.program, PROG_TRACEPOINT)
+                program = self._program(held, tracepoint.program, PROG_TRACEPOINT)
                 perf_event = self._do("open", event, TRACEPOINT, kernel.perf_event_open,
                                       kernel.PERF_TYPE_TRACEPOINT, number)
                 held.descriptors.append(perf_event)
@@ -138,7 +141,7 @@ class Ladder:
         if function.required:
             raise NotAttached("the kernel has no function %s" % " or ".join(function.symbols))
 
-    def _program(self, name, kind, attach_type=0, btf_id=0):
+    def _program(self, held, name, kind, attach_type=0, btf_id=0):
         """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
         key = (name, btf_id)
         if key not in self._loaded:
@@ -147,6 +150,7 @@ class Ladder:
                 raise NotAttached("%s could not be compiled: %s" % (name, self.no_btf or "it is not in the text"))
             rung = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
             self._loaded[key] = self._do("load", name, rung, kernel.prog_load, kind, name, code, attach_type, btf_id)
+        held.programs[name] = self._loaded[key]
         return self._loaded[key]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""ebpf.conf: from files to one validated Settings. Nothing in a file can stop the plugin; what is wrong becomes a message."""
+"""ebpf.conf: from files to one validated Settings. Nothing in a file stops the plugin; what is wrong becomes a message."""
 from __future__ import annotations
 
 import os

@@ -31,13 +31,14 @@ class Loaded(NamedTuple):
     """What the loader left in the kernel. It lives as long as the descriptors are open.
 
     maps: {group: descriptor}; hooks: {group: {hook: {"rung", "where", "failed"}}}; broken: {group: why};
-    events: names of kprobe events to be removed at the end.
+    events: names of kprobe events to be removed at the end; programs: {name: descriptor} of the attached ones.
     """
 
     maps: dict
     hooks: dict
     broken: dict
     events: list
+    programs: dict
     descriptors: list
 
 
@@ -89,8 +90,8 @@ def _exchange(sock, plan, patience):
     while len(descriptors) < message["descriptors"]:
         descriptors += _message(sock, patience, "hand over")[1]
     manifest = message["manifest"]
-    maps = {group: descriptors[index] for group, index in manifest["maps"].items()}
-    return Loaded(maps, manifest["hooks"], manifest["broken"], manifest["events"], descriptors)
+    maps, programs = ({name: descriptors[index] for name, index in manifest[kind].items()} for kind in ("maps", "programs"))
+    return Loaded(maps, manifest["hooks"], manifest["broken"], manifest["events"], programs, descriptors)
 
 
 def _message(sock, patience, stage):

@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 
-BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN = 0, 1, 5, 17
+BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_PROG_LOAD, BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN = 0, 1, 5, 15, 17
 BPF_MAP_TYPE_ARRAY = 2
 
 # (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
@@ -81,6 +81,13 @@ def _version():
     numbers = os.uname().release.split("-")[0].split(".")[:3]
     major, minor, patch = (int(number) if number.isdigit() else 0 for number in (numbers + ["0", "0"])[:3])
     return (major << 16) + (minor << 8) + min(patch, 255)
+
+
+def recursion_misses(program):
+    """How often the kernel did not run `program` because it was running on that CPU already (5.12; before that, 0)."""
+    info = ctypes.create_string_buffer(216)
+    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), ctypes.addressof(info))))
+    return struct.unpack_from("=Q", info, 208)[0]
 
 
 def raw_tracepoint_open(name, program):

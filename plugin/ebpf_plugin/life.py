@@ -14,15 +14,22 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stop(BaseException):
-    """Raised where the process is when it has to end: SIGTERM, SIGINT, end of stdin, QUIT."""
+    """Raised where the process is when it has to end: SIGTERM, SIGINT, end of stdin, QUIT, nobody reads stdout.
+
+    `status` is that of the process: 0 unless something is wrong.
+    """
+
+    def __init__(self, status=0):
+        super().__init__(status)
+        self.status = status
 
 
 def on_signals():
     """From now on SIGTERM, SIGINT and SIGHUP raise Stop, once: the way out is not interrupted again."""
-    def stop(number, _frame):
+    def stop(_number, _frame):
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        raise Stop(number)
+        raise Stop
 
     for each in SIGNALS:
         signal.signal(each, stop)
@@ -46,7 +53,8 @@ class Pulse:
 
         The deadline is monotonic, so a clock that is set moves a tick by less than one interval.
         """
-        deadline = time.monotonic() + self._every - time.time() % self._every
+        left = self._every - time.time() % self._every
+        deadline = time.monotonic() + left  # read second: what comes between makes a tick late, never early
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -58,7 +66,7 @@ class Pulse:
         heard = os.read(self._stdin, 4096)
         # the agent's QUIT may come without an end of line; other words (FUNCTION ...) are not for us
         if not heard or b"QUIT" in heard.split():
-            raise Stop("stdin")
+            raise Stop
 
 
 def _is_pipe(descriptor):

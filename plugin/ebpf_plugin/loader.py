@@ -44,7 +44,7 @@ def _serve(sock, plan):
         no_btf = str(error)
     groups = [group for group in GROUPS if group.name in plan["groups"]]
     modules, broken = _compile(bcc, groups, plan, btf)
-    manifest = {"maps": {}, "hooks": {}, "broken": broken, "events": []}
+    manifest = {"maps": {}, "hooks": {}, "broken": broken, "events": [], "programs": {}}
     descriptors = []
     for group in groups:
         if group.name in broken:
@@ -61,7 +61,8 @@ def _serve(sock, plan):
             rung, held, failed = ladder.attach(hook)
             hooks[hook.name] = {"rung": rung, "where": held.where if held else [], "failed": failed}
             if held:
-                descriptors += held.descriptors
+                manifest["programs"].update(zip(held.programs, range(len(descriptors), len(descriptors) + len(held.programs))))
+                descriptors += [*held.programs.values(), *held.descriptors]
                 manifest["events"] += held.events
     handoff.hand_over(sock, manifest, descriptors)
 

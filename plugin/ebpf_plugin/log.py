@@ -19,7 +19,9 @@ def write(level, text):
         pass  # nobody to tell
 
 
-def once(level, text):
-    if text not in _said:
-        _said.add(text)
+def once(level, text, about=None):
+    """Say it unless the same, or something `about` the same, has been said."""
+    about = about or text
+    if about not in _said:
+        _said.add(about)
         write(level, text)

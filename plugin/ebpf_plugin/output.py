@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from . import protocol
+from . import life, log, protocol
 
 
 class Protocol:
@@ -39,7 +39,13 @@ def declare(shown, every):
 
 
 def write(text):
-    """Write to stdout in as few calls as the pipe allows. Raises BrokenPipeError when nobody reads."""
+    """Write to stdout in as few calls as the pipe allows. Raises life.Stop when nobody reads or it takes no more."""
     data = memoryview(text.encode())
-    while data:
-        data = data[os.write(1, data):]
+    try:
+        while data:
+            data = data[os.write(1, data):]
+    except BrokenPipeError:
+        raise life.Stop from None  # the agent is gone
+    except OSError as error:
+        log.write(log.ERROR, "cannot write to stdout: %s" % error.strerror)
+        raise life.Stop(1) from None

@@ -9,14 +9,11 @@ TYPE = "ebpf"
 PLUGIN = "ebpf.plugin"
 LONGEST_TEXT = 200  # far below the agent's limit of 15,000 bytes a line
 
-_UNSAFE = {character: " " for character in range(32)}
-_UNSAFE.update({ord("'"): "`", ord("\\"): "/", 127: " ", 0x85: " ", 0x2028: " ", 0x2029: " "})
-
 
 def quoted(text):
     """A quoted word that holds `text` as far as the agent can: no quote, backslash or control character in it."""
-    clean = text.translate(_UNSAFE)[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
-    return "'%s'" % clean
+    clean = "".join(c if c.isprintable() else " " for c in text[:LONGEST_TEXT])
+    return "'%s'" % clean.replace("'", "`").replace("\\", "/")
 
 
 def _id(text):

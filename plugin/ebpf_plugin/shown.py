@@ -11,7 +11,7 @@ class Shown(namedtuple("Shown", "group id title units family priority lines")):
 
 
 class Line(namedtuple("Line", "id algorithm multiplier plus minus rungs")):
-    """A dimension that is measured. `plus` and `minus` are places in the group's counters; `rungs` tells the hooks' rungs."""
+    """A dimension that is measured. `plus` and `minus` are places in the group's counters, `rungs` those of its hooks."""
 
     __slots__ = ()
 

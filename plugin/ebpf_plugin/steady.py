@@ -15,6 +15,9 @@ import time
 from . import kernel, life, output, privilege, shown
 from .collector import Collector
 from .counters import Counters
+from .missed import Missed
+
+NOW_AND_THEN = 60  # ticks
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.steady import main; main(int(sys.argv[2]))"
 
@@ -36,31 +39,34 @@ def main(page):
     """The beginning of the new program."""
     life.on_signals()
     kernel.set_name("ebpf.plugin")
+    status = 0
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, life.SIGNALS)
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
         run(state, output.Protocol(shown.unpack(state["shown"])))
-    except (life.Stop, BrokenPipeError):
-        pass
-    life.leave(0)
+    except life.Stop as stop:
+        status = stop.status
+    life.leave(status)
 
 
 def run(state, view):
-    """Tick until state["ticks"] have been shown (None: for ever). Raises life.Stop and BrokenPipeError.
+    """Tick until state["ticks"] have been shown (None: for ever). Raises life.Stop.
 
-    state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None}
+    state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None,
+     "programs": {name: descriptor}, "events": names of kprobe events}
     """
     charts = shown.unpack(state["shown"])
     readers = {group: Counters(*of_group) for group, of_group in state["maps"].items()}
+    misses = Missed(state["programs"], state["events"])
     privilege.drop(lambda: [reader.read() for reader in readers.values()])
     collector = Collector(charts, readers, state["every"])
     gc.freeze()
     with view:
-        tick(collector, view, life.Pulse(state["every"]), state["ticks"])
+        tick(collector, view, life.Pulse(state["every"]), state["ticks"], misses.tell)
 
 
-def tick(collector, view, pulse, ticks):
+def tick(collector, view, pulse, ticks, now_and_then):
     """The loop. The first sample is only compared with: a view gets it to know where the counters began."""
     now = time.monotonic()
     view.begin(now, collector.tick(now))
@@ -70,3 +76,5 @@ def tick(collector, view, pulse, ticks):
         now = time.monotonic()
         view.show(now, collector.tick(now))
         done += 1
+        if done % NOW_AND_THEN == 0:
+            now_and_then()

@@ -1,4 +1,4 @@
-"""--debug: the same ticks as a table for people; plain lines where stdout is no terminal. The only place that imports rich."""
+"""--debug: the same ticks as a table for people; plain lines where stdout is no terminal. Only here is rich imported."""
 from __future__ import annotations
 
 import os

@@ -1,8 +1,8 @@
 """What each workload of N events must add to the charts.
 
-`adds` is {"chart.dimension": events or bytes for one of the N}; what is not named stays as it is. `called` and
-`system_call` replace it for dimensions whose hooks are on functions (trampoline, probe) or on system calls (tracepoint),
-where the two differ; the README has the table of these differences. `requested` holds for the bytes of a probe in entry mode.
+`adds` is {"chart.dimension": events or bytes for one of the N}; what is not named stays as it is. `system_call` replaces
+it for dimensions whose hooks are on system calls (the tracepoint rung), where they say something else than functions do;
+the README has the table of these differences. `requested` holds for the bytes of a probe in entry mode.
 """
 import errno
 import os
@@ -17,7 +17,6 @@ class Case(NamedTuple):
     name: str
     work: object
     adds: dict = {}
-    called: dict = {}
     system_call: dict = {}
     requested: dict = {}
 
@@ -81,7 +80,8 @@ CASES = [
                                       lambda fd, i: (w.AT_FDCWD, b"existing", CREAT_EXCL, 0o644)),
          opens(error=True), system_call={**OPEN_FAILS, **CREATE_FAILS}),
     Case("mknodat", w.repeat_on("mknodat", 0, w.names, lambda s, i: (w.AT_FDCWD, s[i], 0o100644, 0)), CREATE),
-    Case("mknodat-EEXIST", w.repeat_on("mknodat", -errno.EEXIST, EXISTING, lambda fd, i: (w.AT_FDCWD, b"existing", 0o644, 0)),
+    Case("mknodat-EEXIST", w.repeat_on("mknodat", -errno.EEXIST, EXISTING,
+                                       lambda fd, i: (w.AT_FDCWD, b"existing", 0o644, 0)),
          system_call=CREATE_FAILS),
     Case("mknodat-EACCES", w.repeat_on("mknodat", -errno.EACCES, w.as_nobody(w.names),
                                        lambda s, i: (w.AT_FDCWD, b"locked/" + s[i], 0o100644, 0)), CREATE_FAILS),
@@ -93,11 +93,13 @@ CASES = [
          **reads(10, requested=1000)),
     Case("read-end", w.repeat_on("read", 0, w.file_of(0), lambda fd, i: (fd, READ_1000, 1000)),
          **reads(0, requested=1000)),
-    Case("read-directory", w.repeat_on("read", -errno.EISDIR, w.opened(".", os.O_RDONLY), lambda fd, i: (fd, READ_1000, 1000)),
+    Case("read-directory", w.repeat_on("read", -errno.EISDIR, w.opened(".", os.O_RDONLY),
+                                       lambda fd, i: (fd, READ_1000, 1000)),
          **reads(0, requested=1000, error=True)),
     Case("read-EBADF", w.repeat("read", -errno.EBADF, lambda i: (1000000, READ_1000, 1000)),
          system_call=reads(0, error=True)["adds"]),
-    Case("readv", w.repeat_on("readv", 600, w.opened("/dev/zero", os.O_RDONLY), lambda fd, i: (fd, *w.vectors(100, 200, 300))),
+    Case("readv", w.repeat_on("readv", 600, w.opened("/dev/zero", os.O_RDONLY),
+                              lambda fd, i: (fd, *w.vectors(100, 200, 300))),
          **reads(600)),
     Case("preadv", w.repeat_on("preadv", 10, w.file_of(10), lambda fd, i: (fd, *w.vectors(100, 200), 0, 0)),
          **reads(10, requested=300)),
@@ -135,11 +137,13 @@ CASES = [
     Case("posix_spawn", w.spawns, {"process_thread.process": 1, **ENDS}),
     Case("thread", w.threads, {"process_thread.thread": 1, **ENDS}),
     Case("zombie", w.zombies, {"process_thread.process": 1, **ENDS}),
-    Case("clone-EAGAIN", w.repeat_on("clone", -errno.EAGAIN, w.no_more_processes, lambda none, i: (signal.SIGCHLD, 0, 0, 0, 0)),
+    Case("clone-EAGAIN", w.repeat_on("clone", -errno.EAGAIN, w.no_more_processes,
+                                     lambda none, i: (signal.SIGCHLD, 0, 0, 0, 0)),
          {"task_error.process": 1}),
     Case("clone-thread-EINVAL", w.repeat("clone", -errno.EINVAL, lambda i: (w.CLONE_THREAD, 0, 0, 0, 0)),
          {"task_error.thread": 1}),
-    Case("clone3-thread-EINVAL", w.repeat("clone3", -errno.EINVAL, lambda i: (struct.pack("=8Q", w.CLONE_THREAD, *[0] * 7), 64)),
+    Case("clone3-thread-EINVAL", w.repeat("clone3", -errno.EINVAL,
+                                          lambda i: (struct.pack("=8Q", w.CLONE_THREAD, *[0] * 7), 64)),
          {"task_error.thread": 1}),
 ]
 

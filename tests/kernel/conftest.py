@@ -87,6 +87,3 @@ def trampolines_missing():
     except (NoBTF, OSError) as error:
         return "kernel without trampolines: %s" % error
     return ""
-
-
-

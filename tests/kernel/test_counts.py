@@ -27,9 +27,10 @@ def test_counts(attached, case, tmp_path):
 
 def expected_of(case, attached, dimension):
     """What one event adds to `dimension` on the rung that its hooks are on."""
-    of_rung = case.system_call if "tracepoint" in attached.rungs()[dimension] else case.called
-    adds = {**case.adds, **of_rung}
-    if "probe" in attached.rungs()[dimension] and attached.mode == "entry":
+    rungs, adds = attached.rungs()[dimension], dict(case.adds)
+    if "tracepoint" in rungs:
+        adds.update(case.system_call)
+    if "probe" in rungs and attached.mode == "entry":
         adds.update(case.requested)
     return adds.get(dimension, 0)
 

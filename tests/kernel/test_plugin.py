@@ -324,6 +324,3 @@ def test_a_bad_configuration_stops_nothing(clean_kernel, tmp_path):
         log = plugin.stderr()
         assert len(log.splitlines()) == 2
         assert "ebpf.conf:2: ebpf load mode" in log and "ebpf.conf:3: unknown section" in log
-
-
-

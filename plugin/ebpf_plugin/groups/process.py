@@ -1,5 +1,8 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
-from ..group import AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT, Chart, Dim, Function, Group, Hook, Tracepoint, sys_enters, sys_exits
+from ..group import (
+    AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT,
+    Chart, Dim, Function, Group, Hook, Tracepoint, sys_enters, sys_exits,
+)
 
 # kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
 CLONE = ("kernel_clone", "_do_fork")
