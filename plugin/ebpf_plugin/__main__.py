@@ -133,7 +133,7 @@ def complain(loaded):
     for group, hooks in loaded.hooks.items():
         for name, hook in hooks.items():
             if hook["rung"] is None:
-                reasons = "; ".join("%s: %s" % failure for failure in hook["failed"])
+                reasons = "; ".join("%s: %s" % (rung, why) for rung, why in hook["failed"])
                 log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, reasons))
 
 

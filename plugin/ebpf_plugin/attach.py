@@ -88,7 +88,6 @@ class Ladder:
 
     def _probe(self, function, held):
         for way in function.ways.of(PROBE, self.mode):
-            program = self._program(held, function.program + "_" + way, PROG_KPROBE)
             for symbol in function.symbols:
                 try:
                     event = self._probe_event(way == "kretprobe", function.program, symbol, held)
@@ -98,6 +97,7 @@ class Ladder:
                         continue
                     raise NotAttached(reasons.explain("attach to", symbol, PROBE, error)) from error
                 held.descriptors.append(event)
+                program = self._program(held, function.program + "_" + way, PROG_KPROBE)
                 self._do("attach to", symbol, PROBE, kernel.perf_event_run, event, program)
                 held.where.append("%s:%s" % (way, symbol))
                 break

@@ -109,7 +109,7 @@ def _read(path, messages):
     try:
         text = _text(path)
         config = IniConfig(path, data="\n".join(_line(line) for line in text.split("\n")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         messages.append("%s:1: cannot be read: %s; its options keep their defaults" % (path, error.strerror))
@@ -148,10 +148,12 @@ def _read(path, messages):
 def _text(path):
     """The text of a regular file. Raises OSError; never waits for a device or a pipe, never reads without end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(None, "not a regular file")
-        data = file.read(LONGEST + 1)
+        data = os.pread(descriptor, LONGEST + 1, 0)
+    finally:
+        os.close(descriptor)
     if len(data) > LONGEST:
         raise OSError(None, "larger than 1 MB")
     return data.decode("utf-8", "replace")

@@ -144,8 +144,13 @@ def validate(groups):
     for group in groups:
         written = [counter for hook in group.hooks for counter in hook.counters]
         _demand(sorted(written) == sorted(group.counters), "%s: each counter is written by one hook" % group.name)
+        names = [hook.name for hook in group.hooks]
+        _demand(len(names) == len(set(names)), "%s: two hooks of the same name" % group.name)
         for hook in group.hooks:
-            _demand(hook.functions or hook.tracepoints, "%s/%s: nothing to attach" % (group.name, hook.name))
+            where = "%s/%s" % (group.name, hook.name)
+            _demand(hook.first in ("",) + RUNGS and set(hook.modes) <= set(MODES), where + ": unknown rung or mode")
+            _demand(all(set(note.counters) <= set(hook.counters) for note in hook.notes), where + ": a note on others' counters")
+            _demand(hook.functions or hook.tracepoints, where + ": nothing to attach")
         for chart in group.charts:
             where = "%s/%s" % (group.name, chart.id)
             ids = [dim.id for dim in chart.dims]

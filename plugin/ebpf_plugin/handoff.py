@@ -56,19 +56,15 @@ def load(plan, patience=PATIENCE, start=START):
                       (os.POSIX_SPAWN_DUP2, log, 1)],
         setsigmask=unblocked,
     )
-    ended = False
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()
         with ours:
-            loaded = _exchange(ours, plan, patience)
-        ended = True
-        return loaded
+            return _exchange(ours, plan, patience)
     except LoaderFailed as failure:
         raise LoaderFailed(_last_words(str(failure), log)) from None
     finally:
-        if not ended:
-            os.kill(process, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)  # it has nothing more to do, or has failed to
         os.waitpid(process, 0)
         os.close(log)
 
@@ -107,7 +103,10 @@ def _message(sock, patience, stage):
         data = b""
     if not data:
         raise LoaderFailed("the loader died after stage %r" % stage)
-    return json.loads(data), descriptors
+    try:
+        return json.loads(data), descriptors
+    except ValueError as error:
+        raise LoaderFailed("the loader said something else than JSON after stage %r" % stage) from error
 
 
 def _last_words(failure, log):

@@ -32,7 +32,7 @@ def main(descriptor):
 
 
 def _serve(sock, plan):
-    _try_map()
+    _try_the_least()
     handoff.tell(sock, stage="import")
     bcc = _import_bcc()
     tracefs.remove(tracefs.stale())
@@ -61,14 +61,18 @@ def _serve(sock, plan):
             rung, held, failed = ladder.attach(hook)
             hooks[hook.name] = {"rung": rung, "where": held.where if held else [], "failed": failed}
             if held:
-                manifest["programs"].update(zip(held.programs, range(len(descriptors), len(descriptors) + len(held.programs))))
-                descriptors += [*held.programs.values(), *held.descriptors]
+                for name, program in held.programs.items():
+                    manifest["programs"][name] = len(descriptors)
+                    descriptors.append(program)
+                descriptors += held.descriptors
                 manifest["events"] += held.events
     handoff.hand_over(sock, manifest, descriptors)
 
 
-def _try_map():
-    """The cheapest trial of all: who cannot make a map cannot load anything."""
+def _try_the_least():
+    """The cheapest trials of all: without /sys nobody knows the number of CPUs, without a map nothing can be loaded."""
+    if not kernel.read("/sys/devices/system/cpu/possible"):
+        raise Refused("/sys is not mounted or not readable: mount -t sysfs nodev /sys")
     try:  # what maps were charged to before 5.11
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     except (ValueError, OSError):

@@ -5,7 +5,7 @@ from . import kernel, log
 
 
 def drop(trial):
-    """Give up capabilities until `trial()` raises PermissionError, and keep the least with which it does not.
+    """Give up capabilities until `trial()` raises OSError, and keep the least with which it does not.
 
     With kernel.unprivileged_bpf_disabled, every bpf(2) took CAP_BPF (or, before 5.8, CAP_SYS_ADMIN) until 5.19, when
     looking into a map by descriptor was let through. Only the trial tells.
@@ -18,7 +18,7 @@ def drop(trial):
         try:
             kernel.set_capabilities(mask, permitted)
             trial()
-        except PermissionError:
+        except OSError:
             continue
         kernel.set_capabilities(mask, mask)
         kernel.no_new_privileges()

@@ -107,7 +107,7 @@ def start_guard(names):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.closerange(3, reading)
-        os.closerange(reading + 1, 1024)
+        os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
         null = os.open("/dev/null", os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)

@@ -5,7 +5,8 @@ import pytest
 
 import workload
 from cases import CASES
-from conftest import COMM
+from ebpf_plugin.groups import GROUPS
+from live import COMM
 
 N = 23
 
@@ -51,6 +52,5 @@ def test_every_dimension_of_the_mode_is_moved_by_some_case(attached):
 
 
 def test_charts_of_the_mode_are_all_shown(attached):
-    from ebpf_plugin.groups import GROUPS
     wanted = [(chart.id, len(chart.dims)) for group in GROUPS for chart in group.charts if attached.mode in chart.modes]
     assert [(each.id, len(each.lines)) for each in attached.shown] == wanted

@@ -11,8 +11,8 @@ import time
 import pytest
 
 import workload
-from conftest import COMM
 from ebpf_plugin import kernel, tracefs
+from live import COMM
 
 PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
 PATIENCE = 60  # seconds, for an emulated machine

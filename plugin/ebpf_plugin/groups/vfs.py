@@ -74,6 +74,7 @@ VFS = Group(
             counters=("vfs_open_calls", "vfs_open_errors"),
             functions=(Function("vfs_open", ("vfs_open",)),),
             tracepoints=(Tracepoint("vfs_open_sys_exit", sys_exits("open", "openat", "openat2", "creat")),),
+            notes=(Note(TRACEPOINT, MODES, ("vfs_open_calls", "vfs_open_errors"), "system calls that open"),),
         ),
         Hook(
             name="create",

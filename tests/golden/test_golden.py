@@ -1,0 +1,77 @@
+"""The whole plugin on scripted counters, from a group's data to the bytes on stdout.
+
+Counter number i grows by 2**i a tick, so that each sum tells which counters are in it. The reader fails at one tick, and
+one tick comes late. `--update-golden` writes the files anew; look at the difference.
+"""
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from ebpf_plugin import log, output, shown, steady
+from ebpf_plugin.collector import Collector
+from ebpf_plugin.group import MODES
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.lineup import lineup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+#        first   on time  a gap  after it  late   on time again
+TIMES = (1000.0, 1001.0, 1002.0, 1003.0, 1004.75, 1005.75)
+GAP = 2
+
+OF = {group.name: group for group in GROUPS}
+CASES = {
+    "%s-%s" % (group.name, mode): (group, mode, "trampoline", {}) for group in GROUPS for mode in MODES
+}
+CASES.update({
+    # a probe at the call knows only what was asked for
+    "vfs-entry-probe": (OF["vfs"], "entry", "probe", {}),
+    "vfs-entry-tracepoint": (OF["vfs"], "entry", "tracepoint", {}),
+    # what is not measured is not declared: a dimension of two, both of process_status, a chart of its own
+    "process-entry-without-release": (OF["process"], "entry", "tracepoint", {"release": None}),
+    "vfs-return-without-unlink": (OF["vfs"], "return", "trampoline", {"unlink": None}),
+})
+
+
+class Counters:
+    """Stands for what is read from the kernel."""
+
+    def __init__(self, count):
+        self._count, self._ticks = count, 0
+
+    def read(self):
+        self._ticks += 1
+        if self._ticks - 1 == GAP:
+            raise OSError(5, "Input/output error")
+        return tuple(self._ticks << place for place in range(self._count))
+
+
+def run(group, mode, rung, but, monkeypatch):
+    hooks = {hook.name: {"rung": but.get(hook.name, rung)} for hook in group.hooks if mode in hook.modes}
+    declared = lineup((group,), mode, {group.name: hooks})
+    output.declare(declared, 1)
+    charts = shown.unpack(shown.pack(declared))
+    clock = iter(TIMES)
+    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(log, "_said", set())
+    with output.Protocol(charts) as view:
+        collector = Collector(charts, {group.name: Counters(len(group.counters))}, 1)
+        steady.tick(collector, view, SimpleNamespace(wait=lambda: None), len(TIMES) - 1, lambda: None)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name, request, monkeypatch, capfd):
+    run(*CASES[name], monkeypatch)
+    printed, said = capfd.readouterr()
+    assert len(said.splitlines()) == 1 and "cannot read the counters" in said
+    path = os.path.join(HERE, name + ".txt")
+    if request.config.getoption("--update-golden"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(printed)
+    with open(path, encoding="utf-8") as file:
+        assert printed == file.read()
+
+
+def test_no_golden_file_is_forgotten():
+    assert {name[:-4] for name in os.listdir(HERE) if name.endswith(".txt")} == set(CASES)

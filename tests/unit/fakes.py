@@ -1,0 +1,57 @@
+"""What several tests share: small data, what the loader would have said, and how hypothesis runs."""
+import os
+
+from hypothesis import HealthCheck, settings
+
+from ebpf_plugin.group import Chart, Dim, Function, Group, Hook, Tracepoint
+from ebpf_plugin.handoff import Loaded
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE = os.path.join(ROOT, "plugin", "ebpf_plugin")
+
+# No deadline: what is slow is the machine. No database: a test run leaves nothing behind.
+FUZZ = settings(deadline=None, database=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+
+GROUP = Group(
+    name="toy",
+    counters=("in_calls", "in_errors", "out_calls"),
+    hooks=(
+        Hook("in", ("in_calls", "in_errors"), (Function("do_in", ("do_in",)),)),
+        Hook("out", ("out_calls",), tracepoints=(Tracepoint("out_raw", ("out",), raw=True),)),
+    ),
+    charts=(
+        Chart("flow", "In and out", "calls/s", "Toys", 1,
+              (Dim("in", ("in_calls",)), Dim("out", ("out_calls",), multiplier=-1))),
+        Chart("inside", "Not out", "difference", "Toys", 2, (Dim("rest", ("in_calls",), ("out_calls",), "absolute"),)),
+        Chart("flow_error", "In fails", "calls/s", "Toys", 3, (Dim("in", ("in_errors",)),), modes=("return",)),
+    ),
+)
+
+
+def attached(group, rung="trampoline", **rungs):
+    """{hook: what the loader says of it}: every hook on `rung` but those that are named."""
+    return {
+        hook.name: {"rung": rungs.get(hook.name, rung), "where": ["here"], "failed": []} for hook in group.hooks
+    }
+
+
+def loaded(*groups, **rungs):
+    """What handoff.load() gives, without a kernel."""
+    return Loaded(
+        maps={group.name: index for index, group in enumerate(groups)},
+        hooks={group.name: attached(group, **rungs) for group in groups},
+        broken={}, events=[], programs={}, descriptors=[],
+    )
+
+
+class Reader:
+    """Gives one sample after the other; None in the script is a read that fails."""
+
+    def __init__(self, *script):
+        self._script = iter(script)
+
+    def read(self):
+        sample = next(self._script)
+        if sample is None:
+            raise OSError(5, "Input/output error")
+        return sample

@@ -1,0 +1,211 @@
+"""Rules that hold for every group: its data, its C file and the files that stand beside it agree."""
+import os
+import re
+
+import pytest
+from fakes import GROUP, ROOT
+
+from ebpf_plugin import source
+from ebpf_plugin.group import ENTRY, MODES, RUNGS, hook_of, validate
+from ebpf_plugin.groups import GROUPS
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def joined(text):
+    """C text without comments, each macro and each use of one on a line of its own."""
+    return re.sub(r"(?s)/\*.*?\*/", "", text).replace("\\\n", " ")
+
+
+# name, parameters and text of what hooks.h makes programs with
+MACROS = {
+    name: (parameters.split(", "), body)
+    for name, parameters, body in re.findall(r"(?m)^#define (ON_\w+)\(([^)]*)\)(.*)$", joined(read("bpf", "hooks.h")))
+}
+
+
+def expanded(text):
+    """C text with the macros of hooks.h written out."""
+    def expand(use):
+        parameters, body = MACROS[use.group(1)]
+        arguments = use.group(2).split(", ", len(parameters) - 1)
+        assert len(arguments) == len(parameters), use.group(0)
+        for parameter, argument in zip(parameters, arguments):
+            body = re.sub(r"(?:##)?\b%s\b(?:##)?" % parameter, lambda _: argument, body)
+        return body
+
+    return re.sub(r"(?m)^(ON_\w+)\((.*)\)", expand, joined(text))
+
+
+def programs_in(text):
+    """The names of the functions that take a context."""
+    return re.findall(r"\bint (\w+)\([^()]* \*ctx\)", text)
+
+
+def programs_of(group):
+    names = programs_in(expanded(read("bpf", group.name + ".c")))
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def asked_for(group):
+    """The programs that some rung in some mode wants."""
+    for hook in group.hooks:
+        for mode in hook.modes:
+            for function in hook.functions:
+                for rung in ("trampoline", "probe"):
+                    yield from (function.program + "_" + way for way in function.ways.of(rung, mode))
+            yield from (tracepoint.program for tracepoint in hook.tracepoints if mode in tracepoint.modes)
+
+
+every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+
+
+def test_the_expansion_of_this_test():
+    text = expanded(
+        "ON_FENTRY(f, g(h(arg0), 2))\nON_FEXIT(f, s64, result < 0 ? \\\n g(1, 2) : 0)\n/* ON_RAW(no, 0) */")
+    assert programs_in(text) == ["f_fentry", "f_fexit"]
+    assert "return g(h(arg0), 2);" in text and "return result < 0 ?   g(1, 2) : 0;" in text
+    assert "s64 result = ctx[NARGS_f];" in text
+
+
+def test_a_macro_makes_one_program():
+    # BCC 0.18 (Debian 11) finds the first only
+    assert MACROS and all(len(programs_in(body.replace("##", ""))) == 1 for _, body in MACROS.values())
+
+
+@every_group
+def test_the_enum_is_the_counters(group):
+    names = re.search(r"(?s)enum %s_counter \{(.*?)\}" % group.name, read("bpf", group.name + ".c")).group(1)
+    *counters, last = re.findall(r"\w+", names)
+    assert tuple(counter.lower() for counter in counters) == group.counters
+    assert last == group.name.upper() + "_COUNTERS"
+
+
+@every_group
+def test_programs_asked_for_are_those_that_there_are(group):
+    assert set(asked_for(group)) == programs_of(group)
+
+
+def test_all_groups_fit_into_one_text():
+    names = [name for group in GROUPS for name in programs_of(group)]
+    assert len(names) == len(set(names))
+
+
+@every_group
+def test_numbers_of_arguments_are_defined(group):
+    used = set(re.findall(r"\bNARGS_\w+", expanded(read("bpf", group.name + ".c"))))
+    assert used <= set(source.definitions((group,), ENTRY, "x86_64"))
+
+
+@every_group
+def test_each_counter_is_shown(group):
+    shown = {counter for chart in group.charts for dim in chart.dims for counter in dim.plus + dim.minus}
+    assert shown == set(group.counters)
+
+
+@every_group
+def test_charts_of_a_mode_have_hooks_in_that_mode(group):
+    for chart in group.charts:
+        for dim in chart.dims:
+            for counter in dim.plus + dim.minus:
+                assert set(chart.modes) <= set(hook_of(group, counter).modes), (chart.id, counter)
+
+
+@every_group
+def test_entry_mode_knows_no_errors(group):
+    for chart in group.charts:
+        if ENTRY in chart.modes:
+            assert not [counter for dim in chart.dims for counter in dim.plus + dim.minus if "error" in counter]
+
+
+@every_group
+def test_units_are_per_second_where_the_agent_divides(group):
+    for chart in group.charts:
+        assert {dim.algorithm == "incremental" for dim in chart.dims} == {chart.units.endswith("/s")}
+
+
+@every_group
+def test_hooks_are_told_apart_and_name_what_there_is(group):
+    names = [hook.name for hook in group.hooks]
+    assert len(names) == len(set(names))
+    for hook in group.hooks:
+        assert hook.first in RUNGS + ("",) and hook.modes and set(hook.modes) <= set(MODES)
+        for tracepoint in hook.tracepoints:
+            assert tracepoint.events and set(tracepoint.modes) <= set(MODES)
+            assert all((":" in event) != tracepoint.raw for event in tracepoint.events)
+        for note in hook.notes:
+            assert note.rung in RUNGS and set(note.modes) <= set(MODES) and set(note.counters) <= set(hook.counters)
+
+
+@every_group
+def test_one_name_one_of_each(group):
+    for path in ("bpf/%s.c", "plugin/ebpf_plugin/groups/%s.py", "tests/golden/%s-entry.txt", "tests/golden/%s-return.txt"):
+        assert os.path.isfile(os.path.join(ROOT, path % group.name)), path % group.name
+
+
+def test_no_group_is_left_out():
+    folder = os.path.join("plugin", "ebpf_plugin", "groups")
+    for where, ending in (("bpf", ".c"), (folder, ".py")):
+        names = {name[:-len(ending)] for name in os.listdir(os.path.join(ROOT, where)) if name.endswith(ending)}
+        assert names - {"__init__"} == {group.name for group in GROUPS}
+
+
+def test_priorities_are_told_apart():
+    priorities = [chart.priority for group in GROUPS for chart in group.charts]
+    assert len(priorities) == len(set(priorities))
+
+
+CHART, DIM, HOOK = GROUP.charts[0], GROUP.charts[0].dims[0], GROUP.hooks[0]
+
+
+def with_chart(**change):
+    return GROUP._replace(charts=(CHART._replace(**change),))
+
+
+def with_dim(**change):
+    return with_chart(dims=(DIM._replace(**change),))
+
+
+def test_good_data_is_taken():
+    validate((GROUP,))
+    validate(GROUPS)
+
+
+@pytest.mark.parametrize("groups", [
+    (GROUP, GROUP._replace(name="other")),
+    (GROUP._replace(charts=GROUP.charts + (CHART,)),),
+    (GROUP._replace(hooks=GROUP.hooks[1:]),),
+    (GROUP._replace(hooks=GROUP.hooks + (HOOK._replace(name="again"),)),),
+    (GROUP._replace(counters=GROUP.counters + ("idle",)),),
+    (GROUP._replace(counters=GROUP.counters[1:]),),
+    (GROUP._replace(hooks=(HOOK._replace(functions=()),) + GROUP.hooks[1:]),),
+    (with_chart(title=""),),
+    (with_chart(units=""),),
+    (with_chart(family=""),),
+    (with_chart(id=""),),
+    (with_chart(id="a.b"),),
+    (with_chart(id="a b"),),
+    (with_chart(id="a\n"),),
+    (with_chart(id="\u00e9"),),
+    (with_chart(dims=()),),
+    (with_chart(dims=(DIM, DIM)),),
+    (with_dim(id=""),),
+    (with_dim(id="a=b"),),
+    (with_dim(id="it's"),),
+    (with_dim(plus=()),),
+    (with_dim(plus=("unheard",)),),
+    (with_dim(minus=("unheard",)),),
+    (with_dim(algorithm="percentage"),),
+], ids=[
+    "chart id in two groups", "chart id twice", "counter without hook", "counter of two hooks", "counter not written",
+    "counter not listed", "nothing to attach", "title", "units", "family", "empty id", "dot", "blank", "newline",
+    "not ascii", "no dimensions", "dimension twice", "empty dimension", "equals sign", "quote", "no counters",
+    "unknown plus", "unknown minus", "algorithm",
+])
+def test_broken_data_is_refused(groups):
+    with pytest.raises(ValueError):
+        validate(groups)

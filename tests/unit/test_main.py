@@ -1,0 +1,259 @@
+"""The command: what arguments and files make of it, and how it gives up."""
+import marshal
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from fakes import GROUP, ROOT, Reader, loaded
+
+from ebpf_plugin import VERSION, config, handoff, log, output, shown, steady
+from ebpf_plugin import __main__ as command
+from ebpf_plugin import btf as btf_module
+from ebpf_plugin.groups import GROUPS
+
+PLUGIN = os.path.join(ROOT, "plugin", "ebpf.plugin")
+DEFAULTS = config.load([])[0]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The lines that were logged."""
+    lines = []
+    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
+    return lines
+
+
+def settings(tmp_path, arguments, text=None, environment=()):
+    if text is not None:
+        (tmp_path / "ebpf.conf").write_text(text)
+    return command.settings(command.arguments(arguments), {"NETDATA_USER_CONFIG_DIR": str(tmp_path), **dict(environment)})
+
+
+ONLY_NET = {"process": False, "file": False, "vfs": False}
+
+
+@pytest.mark.parametrize("arguments, text, changed", [
+    ([], None, {}),
+    (["1"], None, {}),
+    (["5"], None, {"every": 5}),
+    (["5"], "[global]\nupdate every = 2", {"every": 5}),
+    (["1"], "[global]\nupdate every = 2", {"every": 2}),
+    ([], "[global]\nupdate every = 2", {"every": 2}),
+    (["--return"], None, {"mode": "return"}),
+    (["-r"], "[global]\nload = entry", {"mode": "return"}),
+    ([], "[global]\nload = return", {"mode": "return"}),
+    (["--global"], "[global]\napps = yes", {"apps": False}),
+    (["-g"], None, {"apps": False}),
+    (["--process"], None, {"network": False}),
+    (["-p"], "[ebpf programs]\nprocess = no\nvfs = no\nnetwork viewer = yes", {"network": False}),
+    (["--net"], None, ONLY_NET),
+    (["-n"], "[ebpf programs]\nfile = yes\nnetwork viewer = no", ONLY_NET),
+    (["--all"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
+    (["-a"], "[ebpf programs]\nfile = no\nvfs = no", {}),
+    (["-p", "-n"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
+    (["-a", "-g", "-r", "3"], None, {"apps": False, "mode": "return", "every": 3}),
+    (["-rg"], None, {"apps": False, "mode": "return"}),
+])
+def test_flags_win_over_the_file(tmp_path, said, arguments, text, changed):
+    assert settings(tmp_path, arguments, text) == DEFAULTS._replace(**changed)
+    assert said == []
+
+
+def test_where_files_are_looked_for(tmp_path, said):
+    user, stock, chosen = (tmp_path / name for name in ("user", "stock", "chosen"))
+    for number, directory in enumerate((user, stock, chosen)):
+        directory.mkdir()
+        (directory / "ebpf.conf").write_text("[global]\nupdate every = 1%d" % number)
+    environment = {"NETDATA_STOCK_CONFIG_DIR": str(stock)}
+    assert settings(user, [], None, environment).every == 10
+    assert settings(user, ["--config", str(chosen)], None, environment).every == 12
+    assert settings(tmp_path, [], None, environment).every == 11
+    assert said == []
+
+
+def test_a_chosen_file_that_is_not_there(tmp_path, said):
+    assert settings(tmp_path, ["--config", str(tmp_path / "none")], "[global]\nupdate every = 9") == DEFAULTS
+    assert said == ["%s:1: there is no such file; the stock configuration holds" % (tmp_path / "none" / "ebpf.conf")]
+
+
+def test_what_is_wrong_in_a_file_is_logged(tmp_path, said):
+    assert settings(tmp_path, [], "[global]\napps = ja\nx = y") == DEFAULTS
+    assert [text.split(": ")[0] for text in said] == ["%s:%d" % (tmp_path / "ebpf.conf", line) for line in (2, 3)]
+
+
+@pytest.mark.parametrize("arguments, ticks", [
+    ([], None), (["--ticks", "3"], 3), (["--once"], 1), (["1", "--debug", "--once"], 1),
+])
+def test_ticks(arguments, ticks):
+    assert command.arguments(arguments).ticks == ticks
+
+
+@pytest.mark.parametrize("arguments", [
+    ["0"], ["-1"], ["1.5"], ["one"], [""], ["1", "2"], ["\u0661"], ["9" * 5000], ["--ticks"], ["--ticks", "0"],
+    ["--ticks", "-1"], ["--config"], ["--unheard"], ["-x"], ["--deb"], ["--once=1"],
+])
+def test_bad_arguments(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.arguments(arguments)
+    assert stopped.value.code == 2
+    printed, said = capsys.readouterr()
+    assert printed == "" and said.startswith("usage: ebpf.plugin") and "ebpf.plugin: error: " in said
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["-v"], ["--version"]])
+def test_help_and_version(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.arguments(arguments)
+    assert stopped.value.code == 0
+    printed, said = capsys.readouterr()
+    assert said == "" and printed
+    if "v" in arguments[0]:
+        assert printed == "ebpf.plugin %s\n" % VERSION
+
+
+def plugin(*arguments, **options):
+    command_line = [sys.executable, "-I", PLUGIN, *arguments]
+    return subprocess.run(command_line, stderr=subprocess.PIPE, text=True, timeout=30, **options)
+
+
+def test_the_file_that_the_agent_starts(tmp_path):
+    ended = plugin("0", stdout=subprocess.PIPE, cwd=tmp_path)
+    assert ended.returncode == 2 and ended.stdout == "" and "Traceback" not in ended.stderr
+    ended = plugin("--version", stdout=subprocess.PIPE, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ebpf.plugin %s\n" % VERSION, "")
+    assert os.access(PLUGIN, os.X_OK)
+
+
+def test_nobody_reads_stdout(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = plugin("--show-bpf", stdout=writing, cwd=tmp_path)
+    finally:
+        os.close(writing)
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+
+
+def test_stdout_that_takes_nothing(tmp_path):
+    with open("/dev/full", "wb") as full:
+        ended = plugin("--show-bpf", stdout=full, cwd=tmp_path)
+    assert "Traceback" not in ended.stderr
+
+
+def run(arguments, wanted=DEFAULTS):
+    return command.run(command.arguments(arguments), wanted)
+
+
+@pytest.fixture
+def no_loader(monkeypatch):
+    def load(plan):
+        raise handoff.LoaderFailed("the loader is not well")
+
+    monkeypatch.setattr(handoff, "load", load)
+
+
+@pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], ""), (["--check"], "")])
+def test_what_will_not_heal(no_loader, said, capfd, arguments, printed):
+    assert run(arguments) == 1
+    assert capfd.readouterr().out == printed
+    assert said == ["the loader is not well"]
+
+
+def test_nothing_is_enabled(no_loader, said, capfd):
+    assert run([], DEFAULTS._replace(file=False, vfs=False, process=False)) == 1
+    assert capfd.readouterr().out == "DISABLE\n"
+    assert len(said) == 1 and "no group is enabled" in said[0]
+
+
+def become(state, descriptors):
+    """steady.become() without the new program."""
+    state = marshal.loads(marshal.dumps(state))
+    steady.run(state, output.Protocol(shown.unpack(state["shown"])))
+    return 0
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A kernel on which the toy group of fakes.py runs: machine(samples, rungs...) returns the plan that the loader gets."""
+    def set_up(*samples, broken=(), **rungs):
+        plans = []
+
+        def load(plan):
+            plans.append(plan)
+            found = loaded(GROUP, **rungs)
+            if broken:
+                return found._replace(maps={}, hooks={}, broken=dict(broken))
+            return found
+
+        monkeypatch.setattr(command, "GROUPS", (GROUP,))
+        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(steady, "become", become)
+        monkeypatch.setattr(steady, "Counters", lambda descriptor, count: Reader(*samples))
+        monkeypatch.setattr(steady, "privilege", SimpleNamespace(drop=lambda trial: None))
+        monkeypatch.setattr(steady, "gc", SimpleNamespace(freeze=lambda: None))
+        monkeypatch.setattr(steady, "life", SimpleNamespace(Pulse=lambda every: SimpleNamespace(wait=lambda: None)))
+        return plans
+
+    return set_up
+
+
+TOY = SimpleNamespace(groups=lambda: ("toy",), mode="entry", rung="auto", every=2)
+
+
+def test_no_hook_could_be_attached(machine, said, capfd):
+    machine(**{"in": None, "out": None})
+    assert run([], TOY) == 1
+    assert capfd.readouterr().out == "DISABLE\n"
+    assert len(said) == 3 and "--check" in said[-1]
+
+
+def test_a_group_that_could_not_be_compiled(machine, said, capfd):
+    machine(broken={"toy": "a mistake in toy.c"})
+    assert run([], TOY) == 1
+    assert said[0] == "toy: not loaded: a mistake in toy.c"
+
+
+def test_a_hook_that_is_missing_is_told_once(machine, said, capfd):
+    machine((1, 0, 2), (3, 0, 4), (5, 0, 6), out=None)
+    assert run(["--ticks", "2"], TOY) == 0
+    assert said == ["toy: out is not shown: "]
+    declared = [line for line in capfd.readouterr().out.splitlines() if line.startswith("DIMENSION")]
+    assert [line.split()[1] for line in declared] == ["in"]
+
+
+def test_from_the_declaration_to_the_last_tick(machine, said, capfd):
+    plans = machine((1, 0, 2), (3, 0, 4), (5, 0, 6))
+    assert run(["--ticks", "2"], TOY) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:5]] == ["CHART", "DIMENSION", "DIMENSION", "CHART", "DIMENSION"]
+    assert [line for line in lines[5:] if line.startswith("SET in")] == ["SET in = 3", "SET in = 5"]
+    assert all(line.split()[9] == "2" for line in lines if line.startswith("CHART ebpf.inside"))
+    assert said == []
+    assert plans[0]["groups"] == ["toy"] and plans[0]["mode"] == "entry" and plans[0]["rung"] == "auto"
+
+
+def test_debug_says_what_is_going_on(machine, said, capfd):
+    machine((1, 0, 2), (3, 0, 4))
+    assert run(["--debug", "--once"], TOY) == 0
+    printed = capfd.readouterr().out
+    assert "CHART" not in printed and "flow" in printed
+
+
+def test_check(machine, said, capfd):
+    machine()
+    assert run(["--check"], TOY) == 0
+    assert "trampoline" in capfd.readouterr().out
+
+
+def test_show_bpf(monkeypatch, said, capfd):
+    def no_btf():
+        raise btf_module.NoBTF("no BTF: not here")
+
+    monkeypatch.setattr(btf_module, "BTF", no_btf)
+    assert run(["--show-bpf"]) == 0
+    printed = capfd.readouterr().out
+    assert all('#line 1 "%s.c"' % group.name in printed for group in GROUPS)
+    assert "#define RETURN_MODE 0\n" in printed
+    assert said == ["no BTF: not here"]

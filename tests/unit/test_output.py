@@ -1,0 +1,103 @@
+"""The view for the agent: one write for each tick, and durations that hold over gaps."""
+import errno
+import os
+
+import pytest
+from fakes import GROUP, attached
+
+from ebpf_plugin import life, log, output
+from ebpf_plugin.lineup import lineup
+
+SHOWN = lineup((GROUP,), "entry", {"toy": attached(GROUP)})
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """What each write(2) on stdout got."""
+    written = []
+
+    def write(descriptor, data):
+        assert descriptor == 1
+        written.append(bytes(data).decode())
+        return len(data)
+
+    monkeypatch.setattr(output.os, "write", write)
+    return written
+
+
+@pytest.fixture
+def view(writes):
+    return output.Protocol(SHOWN)
+
+
+def test_the_declaration_is_one_write(writes):
+    output.declare(SHOWN, 5)
+    assert [line.split()[0] for line in writes[0].splitlines()] == ["CHART", "DIMENSION", "DIMENSION", "CHART", "DIMENSION"]
+    assert len(writes) == 1
+
+
+def test_one_write_for_each_tick(view, writes):
+    view.begin(0, [(1, 1), (1,)])
+    assert writes == []
+    with view:
+        for now in range(3):
+            view.show(now, [(now, 1), (1,)])
+    assert len(writes) == 3
+    assert all(text.count("BEGIN") == text.count("END\n") == 2 for text in writes)
+
+
+def begins(text):
+    return [line[len("BEGIN ebpf."):] for line in text.splitlines() if line.startswith("BEGIN")]
+
+
+def test_durations_are_each_charts_own(view, writes):
+    known, gap = (1, 1), (None, None)
+    for now, flow, rest in ((10.0, known, None), (11.0, known, 1), (12.25, gap, 1), (13.0, gap, None), (14.5, known, 1)):
+        view.show(now, [flow, (rest,)])
+    assert [begins(text) for text in writes] == [
+        ["flow"],
+        ["flow 1000000", "inside"],
+        ["inside 1250000"],
+        [],
+        ["flow 3500000", "inside 2250000"],
+    ]
+
+
+def test_a_gap_in_one_dimension_is_not_one_of_the_chart(view, writes):
+    for now in (1, 2, 3):
+        view.show(now, [(None if now == 2 else 1, 1), (None,)])
+    assert [begins(text) for text in writes] == [["flow"], ["flow 1000000"], ["flow 1000000"]]
+    assert writes[1] == "BEGIN ebpf.flow 1000000\nSET out = 1\nEND\n"
+
+
+def test_a_tick_of_gaps_keeps_the_agent_listening(view, writes):
+    view.show(1, [(None, None), (None,)])
+    assert writes == ["\n"]
+
+
+def test_a_pipe_that_takes_little(monkeypatch):
+    taken = []
+
+    def write(_, data):
+        taken.append(bytes(data[:7]))
+        return len(taken[-1])
+
+    monkeypatch.setattr(output.os, "write", write)
+    output.write("a text that is longer, \u00e9\n")
+    assert b"".join(taken).decode() == "a text that is longer, \u00e9\n"
+
+
+@pytest.mark.parametrize("number, status, said", [
+    (errno.EPIPE, 0, []),
+    (errno.ENOSPC, 1, ["cannot write to stdout: No space left on device"]),
+])
+def test_nobody_takes_it(monkeypatch, number, status, said):
+    def write(_, data):
+        raise OSError(number, os.strerror(number))
+
+    lines = []
+    monkeypatch.setattr(output.os, "write", write)
+    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
+    with pytest.raises(life.Stop) as stopped:
+        output.write("\n")
+    assert stopped.value.status == status and lines == said

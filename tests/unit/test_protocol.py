@@ -1,0 +1,145 @@
+"""Lines for the agent: whatever the texts and numbers are, the agent splits them into the words that were meant."""
+import re
+import unicodedata
+
+import pytest
+from fakes import FUZZ, GROUP, attached
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ebpf_plugin import protocol
+from ebpf_plugin.lineup import lineup
+
+# surrogates as well: they come from file names and environment that are not UTF-8
+ANY = st.text(st.characters())
+HOSTILE = "it's \"a\" = \\'x\\\n\r\nDISABLE\0\x1b[2J\x7f\x85\u2028\u00e9\udcff" + "\U0001f600" * 4000
+
+FLOW = lineup((GROUP,), "entry", {"toy": attached(GROUP)})[0]
+
+
+def words(line):
+    """A line as the agent splits it: at white space and `=`; a quote counts at the beginning of a word and runs to the next
+    of its kind; a backslash hides the next character and stays."""
+    found, at = [], 0
+    while at < len(line):
+        if line[at] in " \t\r\n=":
+            at += 1
+            continue
+        closing = line[at] if line[at] in "'\"" else None
+        start = at = at + (closing is not None)
+        while at < len(line) and (line[at] != closing if closing else line[at] not in " \t\r\n="):
+            at += 2 if line[at] == "\\" else 1
+        found.append(line[start:at])
+        at += 1
+    return found
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("SET a = 1\n", ["SET", "a", "1"]),
+    ("SET a=1", ["SET", "a", "1"]),
+    ("CHART x.p '' 'a = b' \"it's\"", ["CHART", "x.p", "", "a = b", "it's"]),
+    ("'a'b ma'x", ["a", "b", "ma'x"]),
+    ("'a\\' b' c", ["a\\' b", "c"]),
+])
+def test_the_splitter_of_this_test(line, expected):
+    assert words(line) == expected
+
+
+def check_line(line):
+    assert line.endswith("\n") and len(line.splitlines()) == 1
+    assert len(line.encode("utf-8")) < 15000
+    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in line[:-1])
+
+
+@FUZZ
+@given(ANY)
+@example(HOSTILE)
+@example("\x80\x9f")
+def test_quoted_holds_nothing_that_ends_it(text):
+    quoted = protocol.quoted(text)
+    assert quoted[0] == quoted[-1] == "'"
+    inside = quoted[1:-1]
+    assert not set(inside) & set("'\\")
+    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in inside)
+    assert words("A %s B" % quoted) == ["A", inside, "B"]
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("Open and close calls", "'Open and close calls'"),
+    ("", "''"),
+    ("it's", "'it`s'"),
+    ("a\\b\nc", "'a/b c'"),
+    ("x" * 5000, "'%s'" % ("x" * protocol.LONGEST_TEXT)),
+])
+def test_quoted(text, expected):
+    assert protocol.quoted(text) == expected
+
+
+@FUZZ
+@given(ANY, ANY, ANY, ANY, st.integers(1, 3600))
+@example(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1)
+def test_chart_lines_stay_whole(title, units, family, module, every):
+    shown = FLOW._replace(group=module, title=title, units=units, family=family)
+    lines = list(protocol.chart(shown, every))
+    for line in lines:
+        check_line(line)
+    chart, *dimensions = map(words, lines)
+    assert len(chart) == 13
+    assert chart[:3] == ["CHART", "ebpf.flow", ""] and chart[6:11] == ["ebpf.flow", "line", "1", str(every), ""]
+    assert "'%s'" % chart[3] == protocol.quoted(title)
+    assert "'%s'" % chart[12] == protocol.quoted(module)
+    assert dimensions == [
+        ["DIMENSION", "in", "", "incremental", "1", "1"], ["DIMENSION", "out", "", "incremental", "-1", "1"]]
+
+
+@FUZZ
+@given(st.lists(st.none() | st.integers(), min_size=2, max_size=2), st.none() | st.integers(0, 2 ** 63 - 1))
+def test_sample_lines(values, microseconds):
+    lines = list(protocol.sample(FLOW, values, microseconds))
+    known = [(name, value) for name, value in zip(("in", "out"), values) if value is not None]
+    if not known:
+        assert lines == []
+        return
+    for line in lines:
+        check_line(line)
+    begin, *sets, end = map(words, lines)
+    assert begin == ["BEGIN", "ebpf.flow"] + ([] if microseconds is None else [str(microseconds)])
+    assert end == ["END"]
+    assert [word[:2] for word in sets] == [["SET", name] for name, _ in known]
+    for (_, _, text), (_, value) in zip(sets, known):
+        assert re.fullmatch(r"0|-?[1-9][0-9]*", text)
+        assert -2 ** 63 <= int(text) < 2 ** 63 and (int(text) - value) % 2 ** 64 == 0
+
+
+@pytest.mark.parametrize("value, sent", [
+    (0, 0), (-1, -1), (2 ** 63 - 1, 2 ** 63 - 1), (-2 ** 63, -2 ** 63),
+    (2 ** 63, -2 ** 63), (2 ** 64 - 1, -1), (2 ** 64, 0), (-2 ** 63 - 1, 2 ** 63 - 1),
+])
+def test_numbers_wrap_at_64_bits(value, sent):
+    assert "SET in = %d\n" % sent in protocol.sample(FLOW, (value, None), None)
+
+
+def test_a_gap_is_no_set():
+    assert list(protocol.sample(FLOW, (None, 0), 7)) == ["BEGIN ebpf.flow 7\n", "SET out = 0\n", "END\n"]
+
+
+@pytest.mark.parametrize("name", [
+    "", " ", "a b", "a=b", "a'b", 'a"b', "a\\b", "a\n", "\0", "a/b", "\u00e9", "\u0661", "\udcff", "x" * 151,
+])
+def test_ids_are_demanded(name):
+    line = FLOW.lines[0]
+    of_chart = FLOW._replace(id=name)
+    of_dim = FLOW._replace(lines=(line._replace(id=name),))
+    for shown in (of_chart, of_dim):
+        with pytest.raises(ValueError):
+            list(protocol.chart(shown, 1))
+        with pytest.raises(ValueError):
+            list(protocol.sample(shown, (1,) * len(shown.lines), None))
+
+
+def test_the_longest_id_is_within_the_agents_limit():
+    assert len(words(next(protocol.chart(FLOW._replace(id="x" * 150), 1)))[1]) < 199
+
+
+def test_a_word_of_its_own():
+    assert words(protocol.DISABLE) == ["DISABLE"] and words(protocol.KEEP_ALIVE) == []

@@ -1,0 +1,85 @@
+"""Why the kernel refused: each cause in its own words."""
+import errno
+
+import pytest
+
+from ebpf_plugin import kernel, reasons, tracefs
+
+LOCKED = "none integrity [confidentiality]\n"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets up what reasons.py sees of a machine."""
+    def set_up(capabilities=("sys_admin",), lockdown="", paths=("/sys/bus/event_source/devices/kprobe",), mounted=True):
+        def root():
+            if not mounted:
+                raise tracefs.NoTracefs("tracefs is not mounted")
+            return "/tracing"
+
+        monkeypatch.setattr(kernel, "read", lambda path: lockdown if path == "/sys/kernel/security/lockdown" else "")
+        monkeypatch.setattr(kernel, "has_capability", lambda *names: bool(set(names) & set(capabilities)))
+        monkeypatch.setattr(reasons.os.path, "exists", lambda path: path in paths)
+        monkeypatch.setattr(tracefs, "root", root)
+    return set_up
+
+
+@pytest.mark.parametrize("seen, cause", [
+    ({}, ""),
+    ({"lockdown": "[none] integrity confidentiality\n"}, ""),
+    ({"lockdown": "none [integrity] confidentiality\n"}, ""),
+    ({"lockdown": LOCKED}, "kernel lockdown is in confidentiality mode; boot with lockdown=integrity or without it"),
+    ({"lockdown": LOCKED, "capabilities": ()},
+     "kernel lockdown is in confidentiality mode; boot with lockdown=integrity or without it"),
+    ({"capabilities": ("bpf", "perfmon")}, ""),
+    ({"capabilities": ("bpf",)}, "missing capability CAP_PERFMON; run as root or grant them"),
+    ({"capabilities": ("perfmon",)}, "missing capability CAP_BPF; run as root or grant them"),
+    ({"capabilities": ()}, "missing capability CAP_BPF and CAP_PERFMON; run as root or grant them"),
+])
+def test_denied(machine, seen, cause):
+    machine(**seen)
+    assert reasons.denied() == cause
+
+
+NO_KPROBES = {"paths": ()}
+
+
+@pytest.mark.parametrize("seen, rung, number, text", [
+    ({"lockdown": LOCKED}, "trampoline", errno.EPERM, "EPERM (kernel lockdown"),
+    ({"lockdown": LOCKED}, "probe", errno.EACCES, "EACCES (kernel lockdown"),
+    ({"capabilities": ()}, "tracepoint", errno.EPERM, "EPERM (missing capability CAP_BPF and CAP_PERFMON"),
+    ({}, "trampoline", errno.EPERM, "EPERM (the kernel refuses trampolines on its functions)"),
+    ({}, "probe", errno.EPERM, "EPERM (the kernel refuses kprobes)"),
+    ({}, "tracepoint", errno.EACCES, "EACCES (a security module or the kernel's configuration forbids it)"),
+    (NO_KPROBES, "probe", errno.ENOENT, "ENOENT (kernel without kprobes: CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)"),
+    (NO_KPROBES, "trampoline", errno.EINVAL, "EINVAL (this kernel or architecture does not do it for this function)"),
+    ({}, "trampoline", reasons.ENOTSUPP, "ENOTSUPP (this kernel or architecture does not do it for this function)"),
+    ({}, "trampoline", errno.EBUSY, "EBUSY (this kernel or architecture does not do it for this function)"),
+    ({}, "trampoline", errno.ENOENT, "ENOENT (the kernel does not have it)"),
+    ({}, "probe", errno.ENOENT, "ENOENT (the kernel does not have it)"),
+    ({}, "probe", errno.EINVAL, "EINVAL (Invalid argument)"),
+    ({}, "tracepoint", errno.ENOMEM, "ENOMEM (Cannot allocate memory)"),
+    ({}, "tracepoint", 4242, "4242 (Unknown error 4242)"),
+])
+def test_explain(machine, seen, rung, number, text):
+    machine(**seen)
+    explained = reasons.explain("attach to", "vfs_read", rung, OSError(number, "?"))
+    assert explained.startswith("cannot attach to vfs_read: " + text)
+
+
+def test_the_verifier_has_the_last_word(machine):
+    machine(capabilities=())
+    error = kernel.Rejected(errno.EACCES, "verifier: R1 invalid mem access")
+    assert reasons.explain("load", "x", "probe", error) == "cannot load x: EACCES (verifier: R1 invalid mem access)"
+
+
+@pytest.mark.parametrize("seen, known", [
+    ({}, True),
+    ({"paths": ("/tracing/kprobe_events",)}, True),
+    ({"paths": ("/sys/kernel/debug/kprobes",), "mounted": False}, True),
+    ({"paths": ()}, False),
+    ({"paths": (), "mounted": False}, False),
+])
+def test_has_kprobes(machine, seen, known):
+    machine(**seen)
+    assert reasons.has_kprobes() is known

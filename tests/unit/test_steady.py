@@ -1,0 +1,114 @@
+"""The collector as a program of its own: what goes over, and that it is the same process, alive and well."""
+import marshal
+import os
+import select
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from fakes import GROUP, PACKAGE, attached
+
+from ebpf_plugin import shown, steady
+from ebpf_plugin.lineup import lineup
+
+SHOWN = lineup((GROUP,), "entry", {"toy": attached(GROUP)})
+
+
+def test_charts_go_over_as_they_are():
+    packed = marshal.loads(marshal.dumps(shown.pack(SHOWN)))
+    assert shown.unpack(packed) == SHOWN
+    assert [type(chart) for chart in shown.unpack(packed)] == [shown.Shown] * len(SHOWN)
+    assert shown.unpack(packed)[0].lines[0].algorithm == "incremental"
+
+
+@pytest.mark.parametrize("ticks", [0, steady.NOW_AND_THEN - 1, steady.NOW_AND_THEN, 2 * steady.NOW_AND_THEN])
+def test_every_tick_is_shown_and_some_work_is_done_now_and_then(ticks):
+    shown_at, waits, works = [], [], []
+    collector = SimpleNamespace(tick=lambda now: len(waits))
+    view = SimpleNamespace(begin=lambda now, values: shown_at.append(("begin", values)),
+                           show=lambda now, values: shown_at.append(("show", values)))
+    steady.tick(collector, view, SimpleNamespace(wait=lambda: waits.append(1)), ticks, lambda: works.append(1))
+    assert shown_at == [("begin", 0)] + [("show", number + 1) for number in range(ticks)]
+    assert len(works) == ticks // steady.NOW_AND_THEN
+
+
+BECOME = """
+import os, sys; sys.path.insert(0, sys.argv[1])
+from ebpf_plugin import steady
+held = int(sys.argv[2])
+os.set_inheritable(held, False)
+state = {"shown": (), "maps": {}, "programs": {}, "events": (), "every": 0.05, "ticks": %s}
+steady.become(state, [held])
+"""
+
+
+@pytest.fixture
+def start():
+    """start(ticks) -> the process, which shows no charts, and our end of a pipe that it holds the other end of."""
+    started = []
+
+    def start(ticks):
+        reading, writing = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", BECOME % ticks, os.path.dirname(PACKAGE), str(writing)], pass_fds=[writing],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        os.close(writing)
+        started.append((process, reading))
+        return process, reading
+
+    yield start
+    for process, reading in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+        os.close(reading)
+
+
+def ended(process):
+    """(exit status, what it said), without closing what it listens to"""
+    return process.wait(timeout=10), process.stderr.read()
+
+
+def test_it_ticks_and_ends(start):
+    process, _ = start(2)
+    assert process.stdout.read() == b"\n\n"
+    assert ended(process) == (0, b"")
+
+
+def test_it_is_the_same_process_with_nothing_but_the_collector(start):
+    process, reading = start(None)
+    assert process.stdout.read(1) == b"\n"
+    with open("/proc/%d/cmdline" % process.pid, "rb") as file:
+        assert b"ebpf_plugin.steady" in file.read()
+    assert not select.select([reading], [], [], 0)[0], "a descriptor was closed on the way"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it(start, number):
+    process, reading = start(None)
+    assert process.stdout.read(1) == b"\n"
+    process.send_signal(number)
+    assert ended(process) == (0, b"")
+    assert os.read(reading, 1) == b""
+
+
+def test_a_signal_between_two_programs_is_not_lost(start):
+    # the first program answers with its own end, the second with a clean one; neither outlives the signal
+    process, _ = start(None)
+    process.terminate()
+    assert ended(process)[0] in (0, -signal.SIGTERM)
+
+
+def test_the_end_of_stdin_ends_it(start):
+    process, _ = start(None)
+    process.stdin.close()
+    assert ended(process) == (0, b"")
+
+
+def test_the_end_of_stdout_ends_it(start):
+    process, _ = start(None)
+    process.stdout.close()
+    assert ended(process) == (0, b"")
