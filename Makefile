@@ -13,7 +13,7 @@ run: ## install what is missing and show the machine live (Ctrl-C ends)
 test: ## install what is missing and run everything that this machine can run
 	@tools/setup.sh test
 	$(MAKE) lint
-	$(PYTEST) -q
+	$(PYTEST) -q -rs
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools

@@ -149,7 +149,8 @@ def validate(groups):
         for hook in group.hooks:
             where = "%s/%s" % (group.name, hook.name)
             _demand(hook.first in ("",) + RUNGS and set(hook.modes) <= set(MODES), where + ": unknown rung or mode")
-            _demand(all(set(note.counters) <= set(hook.counters) for note in hook.notes), where + ": a note on others' counters")
+            for note in hook.notes:
+                _demand(set(note.counters) <= set(hook.counters), where + ": a note on another's counters")
             _demand(hook.functions or hook.tracepoints, where + ": nothing to attach")
         for chart in group.charts:
             where = "%s/%s" % (group.name, chart.id)

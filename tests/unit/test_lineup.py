@@ -51,5 +51,3 @@ def test_titles_say_what_is_unusual(mode, rungs, titles):
     taking, giving = GROUP.hooks
     group = GROUP._replace(hooks=(taking._replace(notes=(ASKED,)), giving._replace(notes=(LATE,))))
     assert [each.title for each in lineup((group,), mode, {"toy": attached(group, **rungs)})] == titles
-
-
