@@ -67,6 +67,9 @@ class Ladder:
             if not held.descriptors:
                 raise NotAttached("the kernel has none of its tracepoints")
             return
+        if kernel.read("/proc/sys/kernel/ftrace_enabled").strip() == "0":
+            # both would attach and never run (seen on 6.1): they enter functions by ftrace
+            raise NotAttached("ftrace is off: sysctl kernel.ftrace_enabled=1")
         attach = self._trampoline if rung == TRAMPOLINE else self._probe
         for function in hook.functions:
             attach(function, held)
@@ -127,8 +130,8 @@ class Ladder:
             else:
                 number = tracefs.event_id(event)
                 if number is None:
-                    if tracefs.event_id("raw_syscalls:sys_exit") is None:
-                        raise NotAttached("kernel without tracepoints of system calls (CONFIG_FTRACE_SYSCALLS)")
+                    if not tracefs.has_category("syscalls"):
+                        raise NotAttached("kernel without tracepoints of system calls: CONFIG_FTRACE_SYSCALLS")
                     continue
                 program = self._program(held, tracepoint.program, PROG_TRACEPOINT)
                 perf_event = self._do("open", event, TRACEPOINT, kernel.perf_event_open,

@@ -19,7 +19,7 @@ def explain(operation, target, rung, error):
 
 def _cause(rung, number):
     if number in (errno.EPERM, errno.EACCES):
-        return denied() or {
+        return denied() or _paranoid(rung) or {
             TRAMPOLINE: "the kernel refuses trampolines on its functions",
             PROBE: "the kernel refuses kprobes",
         }.get(rung, "a security module or the kernel's configuration forbids it")
@@ -40,6 +40,14 @@ def denied():
         missing = [name for name in ("bpf", "perfmon") if not kernel.has_capability(name)]
         if missing:
             return "missing capability %s; run as root or grant them" % " and ".join("CAP_" + m.upper() for m in missing)
+    return ""
+
+
+def _paranoid(rung):
+    """Debian's kernels know kernel.perf_event_paranoid=3, where perf_event_open(2) takes CAP_SYS_ADMIN."""
+    level = kernel.read("/proc/sys/kernel/perf_event_paranoid").strip()
+    if rung != TRAMPOLINE and level.isdigit() and int(level) > 2 and not kernel.has_capability("sys_admin"):
+        return "kernel.perf_event_paranoid is %s: sysctl kernel.perf_event_paranoid=2, or run as root" % level
     return ""
 
 

@@ -44,6 +44,11 @@ def event_id(event):
         raise NoTracefs("%s/events/%s: %s" % (base, event, error.strerror)) from error
 
 
+def has_category(name):
+    """Whether the kernel has any tracepoint of this category. Raises NoTracefs."""
+    return os.path.isdir("%s/events/%s" % (root(), name))
+
+
 def add_kretprobe(program, symbol):
     """Make a kretprobe event with many instances for `program` and return its name. Raises OSError and NoTracefs.
 

@@ -1,6 +1,8 @@
 """The plugin's parts on the running kernel, for the tests: what is attached, what it counts, what the kernel can do."""
 import os
 
+import pytest
+
 from ebpf_plugin import attach, directories, handoff, kernel, tracefs
 from ebpf_plugin.btf import BTF, NoBTF
 from ebpf_plugin.collector import Collector
@@ -9,6 +11,7 @@ from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.lineup import lineup
 
 COMM = "wl-%d" % os.getpid()
+STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 
 
 class Attached:
@@ -63,3 +66,40 @@ def trampolines_missing():
     except (NoBTF, OSError) as error:
         return "kernel without trampolines: %s" % error
     return ""
+
+
+class Releases:
+    """What ftrace sees of our processes' sched_process_free, beside the BPF program on the same tracepoint.
+
+    There are kernels that do not run BPF programs on top of some tasks. RCU callbacks run on top of any task, so there a few
+    releases are missed. Seen on a 6.18 of a cloud's own making, 1 in 1000; on Debian's 5.10 to 7.2, none of 10,007.
+    """
+
+    def __init__(self, attached):
+        self._used = "tracepoint" in attached["exit.task"]
+        self._path = "/sys/kernel/tracing/instances/%s" % COMM
+
+    def __enter__(self):
+        if self._used:
+            os.makedirs(self._path, exist_ok=True)
+            self._write("buffer_size_kb", "4096")
+            self._write("events/sched/sched_process_free/filter", 'comm == "%s"' % COMM)
+            self._write("events/sched/sched_process_free/enable", "1")
+        return self
+
+    def __exit__(self, *_):
+        if self._used:
+            self._write("events/sched/sched_process_free/enable", "0")
+            os.rmdir(self._path)
+
+    def skip_if_not_told(self, counted, expected):
+        """Skip the test if the kernel made `expected` releases and ran the program only for `counted`."""
+        if self._used and counted < expected and not STOCK_KERNEL:
+            with open(self._path + "/trace", encoding="ascii", errors="replace") as trace:
+                seen = sum("sched_process_free:" in line for line in trace)
+            if seen == expected:
+                pytest.skip("a kernel that runs BPF programs on top of every task (%d of %d releases)" % (counted, expected))
+
+    def _write(self, name, text):
+        with open(self._path + "/" + name, "w", encoding="ascii") as file:
+            file.write(text)

@@ -3,7 +3,6 @@ import errno
 import os
 import pathlib
 import re
-import select
 import signal
 import subprocess
 import time
@@ -13,9 +12,8 @@ import pytest
 import workload
 from ebpf_plugin import kernel, tracefs
 from live import COMM
+from plugin import PATIENCE, PLUGIN, Plugin
 
-PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
-PATIENCE = 60  # seconds, for an emulated machine
 NEXT_IDS = (11, 12)  # BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID
 
 
@@ -55,68 +53,6 @@ def more_than(before):
     return [now - was for now, was in zip(left_in_kernel(), before)]
 
 
-class Plugin:
-    """A running plugin with a pipe at each end. `lines` are those that it has printed so far."""
-
-    def __init__(self, *arguments, stdin=subprocess.PIPE, test_comm=COMM, **popen):
-        self.process = subprocess.Popen(
-            [PLUGIN, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=dict(os.environ, EBPF_PLUGIN_TEST_COMM=test_comm, NETDATA_USER_CONFIG_DIR="/nowhere"), **popen)
-        self._rest, self.lines = b"", []
-
-    def until(self, condition):
-        """Read until condition(lines) is true."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition(self.lines):
-            assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
-            if select.select([self.process.stdout], [], [], 0.1)[0]:
-                data = self._rest + os.read(self.process.stdout.fileno(), 65536)
-                *whole, self._rest = data.split(b"\n")
-                self.lines += [line.decode() for line in whole]
-
-    def ticks(self, n):
-        """Read until n more ticks have come."""
-        have = self._ends()
-        self.until(lambda lines: self._ends() >= have + n)
-
-    def _ends(self):
-        # the last chart of a tick; process_status may leave its first ticks out
-        return sum(line.startswith("BEGIN ebpf.exit") for line in self.lines)
-
-    def last(self):
-        """{"chart.dimension": the last value that was set}"""
-        found, chart = {}, None
-        for line in self.lines:
-            words = line.split()
-            if words and words[0] == "BEGIN":
-                chart = words[1].partition(".")[2]
-            elif words and words[0] == "SET":
-                found["%s.%s" % (chart, words[1])] = int(words[3])
-        return found
-
-    def stderr(self):
-        if self.process.poll() is None:
-            return ""
-        return self.process.stderr.read().decode()
-
-    def ended(self, within=10):
-        """(exit status, seconds that it took from now)"""
-        begun = time.monotonic()
-        status = self.process.wait(within)
-        return status, time.monotonic() - begun
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for end in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if end:
-                end.close()
-
-
 def loader_of(plugin):
     """The process id of the loader, while there is one."""
     path = "/proc/%d/task/%d/children" % (plugin.process.pid, plugin.process.pid)
@@ -138,20 +74,17 @@ def test_the_protocol_says_exactly_n(clean_kernel, flags, tmp_path):
         workload.run(workload.repeat("openat", -errno.ENOENT, lambda i: (workload.AT_FDCWD, b"nothing", 0, 0)),
                      COMM, n, tmp_path)
         workload.run(workload.children(workload.fork), COMM, n, tmp_path)
-        expected = {"file_descriptor.open": n, "process_thread.process": n, "exit.process": n, "exit.task": n}
+        expected = {"file_descriptor.open": n, "process_thread.process": n, "exit.process": n}
         if flags:
             expected["file_error.open"] = n
 
         def grown():
             return {name: value - before[name] for name, value in plugin.last().items() if name in before}
 
-        plugin.ticks(2)
-        # where a tracepoint tells of a release, it does so when RCU gets round to it
-        plugin.until(lambda lines: grown()["exit.task"] >= n)
-        plugin.ticks(2)
-        grown = grown()
-        assert {name: grown[name] for name in expected} == expected
-        assert grown["io.read"] == grown["process_thread.thread"] == 0
+        plugin.ticks(3)
+        found = grown()
+        assert {name: found[name] for name in expected} == expected
+        assert found["io.read"] == found["process_thread.thread"] == 0
         declared = {line.split()[1] for line in plugin.lines if line.startswith("CHART")}
         assert ("ebpf.file_error" in declared) == bool(flags)
         assert plugin.process.poll() is None

@@ -1,6 +1,5 @@
 """Machines that refuse something: each gives the charts that it can, and says of the rest why not and what to do."""
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -8,8 +7,7 @@ import subprocess
 from ebpf_plugin import directories, handoff
 from ebpf_plugin.groups import GROUPS
 from live import missing_feature
-
-PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
+from plugin import PLUGIN
 
 # in a mount namespace of its own, so that nobody else misses anything
 NO_BTF = "mount -t tmpfs none /sys/kernel/btf"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ebpf_plugin import kernel, reasons, tracefs
-from ebpf_plugin.attach import Ladder
+from ebpf_plugin.attach import PMU, Ladder
 from ebpf_plugin.group import AT_CALL, WITH_ARGUMENT, WITH_RESULT, Function, Hook, Tracepoint
 
 PERF_TYPE_KPROBE = 6
@@ -78,7 +78,7 @@ def play(monkeypatch):
     played = []
 
     def start(functions=(), events=(), refused=(), mode="entry", choice="auto", btf=True, text_lacks=(), pmu="6\n",
-              mounted=True, kprobes=True):
+              mounted=True, kprobes=True, ftrace="1\n"):
         fake = Kernel(functions, events, refused)
         played.append(fake)
 
@@ -89,8 +89,10 @@ def play(monkeypatch):
 
         for name in ("prog_load", "raw_tracepoint_open", "perf_event_open", "perf_event_run"):
             monkeypatch.setattr(kernel, name, getattr(fake, name))
-        monkeypatch.setattr(kernel, "read", lambda path: pmu if path.endswith("kprobe/type") else "")
+        texts = {PMU + "/type": pmu, "/proc/sys/kernel/ftrace_enabled": ftrace}
+        monkeypatch.setattr(kernel, "read", lambda path: texts.get(path, ""))
         monkeypatch.setattr(tracefs, "event_id", fake.event_id)
+        monkeypatch.setattr(tracefs, "has_category", lambda name: bool(fake.events))
         monkeypatch.setattr(tracefs, "add_kretprobe", add_kretprobe)
         monkeypatch.setattr(tracefs, "remove", fake.removed.extend)
         monkeypatch.setattr(reasons, "has_kprobes", lambda: kprobes)
@@ -167,6 +169,7 @@ def test_the_name_of_an_older_kernel(play, choice):
     ({"btf": False, "kprobes": False, "pmu": ""}, "tracepoint"),
     ({"btf": False, "refused": ("f_kprobe",)}, "tracepoint"),
     ({"functions": ()}, "tracepoint"),
+    ({"ftrace": "0\n"}, "tracepoint"),
     ({"functions": (), "events": ()}, None),
     ({"functions": (), "refused": ("f_sys_exit",)}, None),
 ])
@@ -186,7 +189,9 @@ def test_the_next_rung(play, lacking, rung):
     ({"refused": ("f_fentry",)}, "trampoline", "cannot attach to f_new: EBUSY"),
     ({"refused": ("load f_kprobe",)}, "probe", "cannot load f_kprobe: EINVAL"),
     ({"kprobes": False, "pmu": ""}, "probe", "cannot attach to f_new: ENOENT (kernel without kprobes"),
-    ({"events": ()}, "tracepoint", "kernel without tracepoints of system calls (CONFIG_FTRACE_SYSCALLS)"),
+    ({"ftrace": "0\n"}, "trampoline", "ftrace is off: sysctl kernel.ftrace_enabled=1"),
+    ({"ftrace": "0\n"}, "probe", "ftrace is off"),
+    ({"events": ()}, "tracepoint", "kernel without tracepoints of system calls: CONFIG_FTRACE_SYSCALLS"),
     ({"events": SYSCALLS[:1]}, "tracepoint", "the kernel has none of its tracepoints"),
     ({"refused": ("f_sys_exit",)}, "tracepoint", "cannot attach to syscalls:sys_exit_f: EINVAL"),
 ])

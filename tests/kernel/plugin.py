@@ -1,0 +1,74 @@
+"""A running plugin, for the tests: the real command, between two pipes, as the agent has it."""
+import os
+import pathlib
+import select
+import subprocess
+import time
+
+from live import COMM
+
+PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
+PATIENCE = 60  # seconds, for an emulated machine
+
+
+class Plugin:
+    """A running plugin with a pipe at each end. `lines` are those that it has printed so far."""
+
+    def __init__(self, *arguments, stdin=subprocess.PIPE, command=(), environment=(), **popen):
+        self.process = subprocess.Popen(
+            [*command, PLUGIN, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "EBPF_PLUGIN_TEST_COMM": COMM, "NETDATA_USER_CONFIG_DIR": "/nowhere", **dict(environment)},
+            **popen)
+        self._rest, self.lines = b"", []
+
+    def until(self, condition):
+        """Read until condition(lines) is true."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.lines):
+            assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
+            if select.select([self.process.stdout], [], [], 0.1)[0]:
+                data = self._rest + os.read(self.process.stdout.fileno(), 65536)
+                *whole, self._rest = data.split(b"\n")
+                self.lines += [line.decode() for line in whole]
+
+    def ticks(self, n):
+        """Read until n more ticks have come."""
+        have = self._ends()
+        self.until(lambda lines: self._ends() >= have + n)
+
+    def _ends(self):
+        # the last chart of a tick; process_status may leave its first ticks out
+        return sum(line.startswith("BEGIN ebpf.exit") for line in self.lines)
+
+    def last(self):
+        """{"chart.dimension": the last value that was set}"""
+        found, chart = {}, None
+        for line in self.lines:
+            words = line.split()
+            if words and words[0] == "BEGIN":
+                chart = words[1].partition(".")[2]
+            elif words and words[0] == "SET":
+                found["%s.%s" % (chart, words[1])] = int(words[3])
+        return found
+
+    def stderr(self):
+        if self.process.poll() is None:
+            return ""
+        return self.process.stderr.read().decode()
+
+    def ended(self, within=10):
+        """(exit status, seconds that it took from now)"""
+        begun = time.monotonic()
+        status = self.process.wait(within)
+        return status, time.monotonic() - begun
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for end in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if end:
+                end.close()

@@ -1,0 +1,150 @@
+"""What goes wrong on real machines while the plugin counts: no count is lost, nothing grows, nothing crashes."""
+import ctypes
+import errno
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+import _thread
+
+import pytest
+
+import workload
+from live import COMM, STOCK_KERNEL, Attached, Releases
+from plugin import Plugin
+
+CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
+
+
+@pytest.fixture(scope="module")
+def counting():
+    found = Attached("auto", "return")
+    yield found
+    found.close()
+
+
+def grown(counting, before):
+    return {name: value - before[name] for name, value in counting.values().items() if value != before[name]}
+
+
+def until(condition):
+    deadline = time.monotonic() + 15  # RCU takes up to 10 s where it is lazy
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def pinned(cpu, work):
+    def on_cpu(named, n):
+        os.sched_setaffinity(0, {cpu})
+        work(named, n)
+    return on_cpu
+
+
+@pytest.mark.skipif(not os.access(CPU, os.W_OK), reason="no CPU that can be taken offline")
+def test_a_cpu_goes_and_comes_back(counting, tmp_path):
+    n = 211
+    closes = workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
+    before = counting.values()
+    workload.run(pinned(1, closes), COMM, n, tmp_path)
+    CPU.write_text("0")
+    try:
+        assert grown(counting, before)["file_descriptor.close"] == n  # what it counted is not forgotten
+        workload.run(closes, COMM, n, tmp_path)
+    finally:
+        CPU.write_text("1")
+    workload.run(pinned(1, closes), COMM, n, tmp_path)
+    assert grown(counting, before)["file_descriptor.close"] == 3 * n
+
+
+def test_ten_thousand_short_processes(counting, tmp_path):
+    n = 10007
+    before = counting.values()
+    with Releases(counting.rungs()) as releases:
+        workload.run(workload.children(workload.fork), COMM, n, tmp_path)
+        until(lambda: grown(counting, before).get("exit.task", 0) >= n)
+        releases.skip_if_not_told(grown(counting, before).get("exit.task", 0), n)
+    assert grown(counting, before) == {"process_thread.process": n, "exit.process": n, "exit.task": n}
+
+
+def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
+    """Opens with O_CREAT that are all asleep at the same time, on the tracepoint rung more than vfs_begun has entries for:
+    every call counts, and when they are through the map is empty, so that errors are counted again."""
+    n, fails = 4201, 23
+
+    def sleepers(named, count):
+        os.mkfifo("pipe")
+        threading.stack_size(65536)
+        opened = threading.Semaphore(0)
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: with more threads, malloc would open a file to count CPUs
+
+        def sleeper():
+            workload.call("openat", workload.AT_FDCWD, b"pipe", os.O_CREAT | os.O_WRONLY, 0o644)
+            opened.release()
+
+        with named:  # threads get the name that their maker has
+            for _ in range(count):
+                _thread.start_new_thread(sleeper, ())
+        reader = os.open("pipe", os.O_RDONLY)  # the name is off: this one is not counted
+        for _ in range(count):
+            opened.acquire()
+        os.close(reader)
+
+    before = counting.values()
+    workload.run(sleepers, COMM, n, tmp_path)
+    found = grown(counting, before)
+    assert found["process_thread.thread"] == found["file_descriptor.open"] == found["vfs_open.open"] == n
+    on_system_calls = "tracepoint" in counting.rungs()["vfs_create.create"]
+    assert found.get("vfs_create.create", 0) == (n if on_system_calls else 0)
+    before = counting.values()
+    workload.run(workload.repeat_on("openat", -errno.EEXIST, workload.opened("existing", os.O_CREAT), lambda fd, i: (
+        workload.AT_FDCWD, b"existing", os.O_CREAT | os.O_EXCL, 0)), COMM, fails, tmp_path)
+    if on_system_calls:
+        assert grown(counting, before)["vfs_create_error.create"] == fails
+
+
+def test_tracefs_is_unmounted_while_it_runs(tmp_path):
+    n = 37
+    with Plugin("1", "-r", command=("unshare", "-m")) as plugin:
+        plugin.ticks(2)
+        before = plugin.last()
+        subprocess.run(["nsenter", "-m", "-t", str(plugin.process.pid), "sh", "-c",
+                        "while umount -l /sys/kernel/tracing 2>/dev/null; do :; done; ! ls /sys/kernel/tracing/events"],
+                       check=True, stderr=subprocess.DEVNULL)
+        workload.run(workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,)), COMM, n, tmp_path)
+        plugin.ticks(2)
+        assert plugin.last()["file_descriptor.close"] - before["file_descriptor.close"] == n
+        plugin.process.send_signal(signal.SIGTERM)
+        assert plugin.ended()[0] == 0
+
+
+@pytest.mark.skipif(not STOCK_KERNEL, reason="this machine's clock is not ours to set")
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_the_clock_is_set(seconds):
+    with Plugin("1") as plugin:
+        plugin.ticks(2)
+        seen = len(plugin.lines)
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+        try:
+            plugin.ticks(4)
+        finally:
+            time.clock_settime(time.CLOCK_REALTIME, time.time() - seconds)
+        times = [int(line.split()[2]) for line in plugin.lines[seen:] if line.startswith("BEGIN ebpf.io ")]
+        assert all(0 < each < 2_500_000 for each in times)
+
+
+def test_ten_thousand_ticks_take_no_memory():
+    with Plugin("1", "-r", environment={"EBPF_PLUGIN_TEST_INTERVAL": "0.002"}) as plugin:
+        plugin.ticks(2000)
+        early = resident(plugin)
+        plugin.lines.clear()
+        plugin.ticks(8001)
+        assert resident(plugin) == early
+
+
+def resident(plugin):
+    """kB of its own (not of files) in memory"""
+    status = pathlib.Path("/proc/%d/status" % plugin.process.pid).read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status).group(1))
