@@ -7,16 +7,17 @@ import time
 
 from live import COMM
 
-PLUGIN = str(pathlib.Path(__file__).parents[2] / "plugin" / "ebpf.plugin")
+ROOT = pathlib.Path(__file__).parents[2]
+PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 PATIENCE = 60  # seconds, for an emulated machine
 
 
 class Plugin:
     """A running plugin with a pipe at each end. `lines` are those that it has printed so far."""
 
-    def __init__(self, *arguments, stdin=subprocess.PIPE, command=(), environment=(), **popen):
+    def __init__(self, *arguments, stdin=subprocess.PIPE, command=(), environment=(), plugin=PLUGIN, **popen):
         self.process = subprocess.Popen(
-            [*command, PLUGIN, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*command, plugin, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "EBPF_PLUGIN_TEST_COMM": COMM, "NETDATA_USER_CONFIG_DIR": "/nowhere", **dict(environment)},
             **popen)
         self._rest, self.lines = b"", []

@@ -201,8 +201,8 @@ def test_ending_while_the_loader_works(clean_kernel):
         assert not os.path.exists("/proc/%d" % loader)
 
 
-def test_without_privilege_one_line_says_which(clean_kernel):
-    with Plugin("1", user=65534, group=65534, extra_groups=[]) as plugin:
+def test_without_privilege_one_line_says_which(clean_kernel, everybody_s_plugin):
+    with Plugin("1", plugin=everybody_s_plugin, user=65534, group=65534, extra_groups=[]) as plugin:
         output, log = plugin.process.communicate(timeout=PATIENCE)
         assert plugin.process.returncode == 1
         assert output == b"DISABLE\n"

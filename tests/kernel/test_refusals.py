@@ -16,11 +16,11 @@ NO_TRACEFS = "while umount /sys/kernel/tracing 2>/dev/null; do :; done; umount -
 HAS_FUNCTIONS = not (missing_feature("trampoline") and missing_feature("probe"))
 
 
-def run(*arguments, before="true", command=()):
+def run(*arguments, before="true", command=(), plugin=PLUGIN):
     """The plugin after the shell commands `before`, in a mount namespace of its own, started by `command`."""
     script = 'set -e; %s; exec "$@"' % before
     return subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", *command, PLUGIN, *arguments],
+        ["unshare", "-m", "sh", "-c", script, "sh", *command, plugin, *arguments],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
         env=dict(os.environ, NETDATA_USER_CONFIG_DIR="/nowhere"))
 
@@ -78,31 +78,31 @@ def as_nobody(*capabilities):
             *(["--ambient-caps=" + names] if capabilities else [])]
 
 
-def test_as_nobody():
+def test_as_nobody(everybody_s_plugin):
     for arguments in (("1",), ("--check",), ("--debug", "--once")):
-        done = run(*arguments, command=as_nobody())
+        done = run(*arguments, command=as_nobody(), plugin=everybody_s_plugin)
         assert done.returncode == 1
         assert done.stdout == ("DISABLE\n" if arguments == ("1",) else "")
         assert len(done.stderr.splitlines()) == 1
         assert "missing capability CAP_BPF and CAP_PERFMON; run as root or grant them" in done.stderr
 
 
-def test_with_cap_bpf_alone():
+def test_with_cap_bpf_alone(everybody_s_plugin):
     """Maps can be made, nothing can be attached."""
-    done = run("1", command=as_nobody("bpf"))
+    done = run("1", command=as_nobody("bpf"), plugin=everybody_s_plugin)
     assert done.returncode == 1
     assert done.stdout == "DISABLE\n"
     assert "missing capability CAP_PERFMON" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_with_cap_bpf_and_perfmon():
+def test_with_cap_bpf_and_perfmon(everybody_s_plugin):
     """Trampolines and raw tracepoints take no more; the ids of other tracepoints are root's to read."""
-    checked = run("--check", command=as_nobody("bpf", "perfmon"))
+    checked = run("--check", command=as_nobody("bpf", "perfmon"), plugin=everybody_s_plugin)
     found = rungs(checked)
     assert set(found) == every_hook()
     assert found["clone"] == found["exit"] == "tracepoint"
-    done = run("--once", command=as_nobody("bpf", "perfmon"))
+    done = run("--once", command=as_nobody("bpf", "perfmon"), plugin=everybody_s_plugin)
     assert done.returncode == 0
     assert {"exit", "process_thread", "process_status"} <= charts(done)
     if HAS_FUNCTIONS:
