@@ -1,19 +1,28 @@
 # Bare `make` lists the targets.
 PYTHON = /usr/bin/python3
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+KERNEL = bookworm
 PYTEST = $(SUDO) $(PYTHON) -m pytest
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## install what is missing and show the machine live (Ctrl-C ends)
 	@tools/setup.sh run
 	@$(SUDO) plugin/ebpf.plugin --debug
 
-test: ## install what is missing and run everything that this machine can run
+test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in a virtual machine
 	@tools/setup.sh test
 	$(MAKE) lint
 	$(PYTEST) -q -rs
+	$(MAKE) test-kernel KERNEL=bookworm
+
+test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
+	@tools/setup.sh test
+	@for release in bullseye bookworm trixie sid; do $(MAKE) test-kernel KERNEL=$$release || exit; done
+
+test-kernel: ## the same on one of them: make test-kernel KERNEL=trixie
+	tools/vm/vm.py run --release $(KERNEL) --timeout 1800 -- env EBPF_PLUGIN_GUEST=1 python3 -m pytest -q -rs tests/kernel
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools
@@ -31,4 +40,4 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run test lint unit golden kernel bench
+.PHONY: help run test test-kernels test-kernel lint unit golden kernel bench

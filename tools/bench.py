@@ -4,20 +4,10 @@ times are this machine's, ratios are what may be compared. Needs root, takes abo
 import os
 import pathlib
 import subprocess
-import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "plugin"))
-
-from ebpf_plugin import directories, handoff, tracefs  # noqa: E402
-from ebpf_plugin.attach import Ladder  # noqa: E402
-from ebpf_plugin.btf import BTF, NoBTF  # noqa: E402
-from ebpf_plugin.group import MODES, RUNGS  # noqa: E402
-from ebpf_plugin.groups import GROUPS  # noqa: E402
-
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
-EMPTY = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 TICKS = 20
 
 BARE = "import time; time.sleep(60)"
@@ -28,8 +18,8 @@ WRITER = "import os, time\nwhile True: time.sleep(1); os.write(1, b'x' * %d)"
 def main():
     print("process\n")
     processes()
-    print("\nadded per event: with nothing attached, with empty programs on the same hooks, with the plugin's\n")
-    events()
+    print("\nnanoseconds for an event\n", flush=True)
+    subprocess.run([ROOT / "tools" / "overhead" / "overhead.py"], check=True)
 
 
 def status(pid, field):
@@ -104,77 +94,6 @@ def processes():
     row("processor time for a tick", used * 1e3, "ms", idle * 1e3, "python3 that writes as much")
     row("stdout for a tick", sent / TICKS, "bytes")
     row("SIGTERM to gone", gone, "s")
-
-
-def open_read_close():
-    descriptor = os.open("/dev/zero", os.O_RDONLY)
-    os.read(descriptor, 64)
-    os.close(descriptor)
-
-
-def write():
-    os.write(NULL, b"x")
-
-
-def fork_exit_wait():
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-
-
-NULL = os.open("/dev/null", os.O_WRONLY)
-EVENTS = ((open_read_close, 4000), (write, 20000), (fork_exit_wait, 60))
-
-
-def fastest(blocks=15):
-    """Seconds for one event of each kind: the least of several blocks, as what disturbs only adds."""
-    best = {}
-    for _ in range(blocks):
-        for event, n in EVENTS:
-            begun = time.perf_counter()
-            for _ in range(n):
-                event()
-            taken = (time.perf_counter() - begun) / n
-            best[event] = min(taken, best.get(event, taken))
-    return best
-
-
-def events():
-    try:
-        btf, no_btf = BTF(), ""
-    except NoBTF as error:
-        btf, no_btf = None, str(error)
-    print("  %-17s %-11s %-7s %8s %20s %20s" % ("event", "rung", "mode", "nothing", "empty", "plugin"))
-    for rung in RUNGS:
-        for mode in MODES:
-            measure(rung, mode, btf, no_btf)
-
-
-def measure(rung, mode, btf, no_btf):
-    ladder = Ladder(lambda name: EMPTY, mode, rung, btf, no_btf)
-    nothing = fastest()
-    empty = [ladder.attach(hook) for group in GROUPS for hook in group.hooks if mode in hook.modes]
-    with_empty = fastest()
-    on_rung = [found for found, _, _ in empty].count(rung)
-    for _, held, _ in empty:
-        if held:
-            held.undo()
-    if on_rung < len(empty) / 2:
-        print("  %-17s %-11s %-7s this kernel does not have it" % ("", rung, mode))
-        return
-    loaded = handoff.load({"groups": [group.name for group in GROUPS], "mode": mode, "rung": rung,
-                           "bpf": directories.data("bpf"), "test_comm": ""})
-    with_plugin = fastest()
-    for descriptor in loaded.descriptors:
-        os.close(descriptor)
-    tracefs.remove(loaded.events)
-    nothing = {event: min(taken, again) for (event, taken), again in zip(nothing.items(), fastest(5).values())}
-    for event, _ in EVENTS:
-        print("  %-17s %-11s %-7s %5.2f us %s %s" % (
-            event.__name__, rung, mode, nothing[event] * 1e6,
-            *("%9.2f us (%.3f)" % (taken[event] * 1e6, taken[event] / nothing[event])
-              for taken in (with_empty, with_plugin))))
 
 
 if __name__ == "__main__":

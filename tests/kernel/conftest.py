@@ -1,4 +1,5 @@
 """A real kernel: the programs are loaded once for each rung and mode, and see only processes of a name of our own."""
+import os
 import shutil
 import tempfile
 
@@ -9,6 +10,23 @@ from live import Attached, missing_feature
 from plugin import ROOT
 
 
+hooks, cases = {}, {}  # by rung and mode: (attached there, all); outcomes of test_counts
+
+
+def pytest_runtest_logreport(report):
+    _, found, name = report.nodeid.partition("test_counts.py::test_counts[")
+    if found and report.when == "call":
+        cases.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The table of the README, a kernel's part."""
+    for attached_on, outcomes in cases.items():
+        terminalreporter.write_line("%s | %s | %d of %d hooks | %d of %d workloads exact" % (
+            os.uname().release, attached_on.replace("-", " | "), *hooks[attached_on],
+            outcomes.count("passed"), len(outcomes)))
+
+
 @pytest.fixture(scope="session", params=["%s-%s" % (rung, mode) for rung in RUNGS for mode in MODES])
 def attached(request):
     """Attached for each rung that this kernel has, in both modes."""
@@ -17,6 +35,8 @@ def attached(request):
     if missing:
         pytest.skip(missing)
     found = Attached(rung, mode)
+    rungs = [hook["rung"] for of_group in found.loaded.hooks.values() for hook in of_group.values()]
+    hooks[request.param] = rungs.count(rung), len(rungs)
     yield found
     found.close()
 
