@@ -147,6 +147,11 @@ def has_capability(*names):
     return any(effective >> CAPABILITIES[name] & 1 for name in names)
 
 
+def locked_down():
+    """Whether lockdown(7) keeps everybody from reading kernel memory: no kprobes, no tracefs, no helper that reads it."""
+    return "[confidentiality]" in read("/sys/kernel/security/lockdown")
+
+
 def read(path):
     """The text of a file of the kernel's; "" if there is none that we may read."""
     try:

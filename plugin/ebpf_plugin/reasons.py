@@ -7,14 +7,20 @@ import os
 from . import kernel, tracefs
 from .group import PROBE, TRAMPOLINE
 
+LOCKDOWN = "kernel lockdown is in confidentiality mode: boot with lockdown=integrity or without it"
 ENOTSUPP = 524  # include/linux/errno.h; Python and libc have no name for it
 
 
 def explain(operation, target, rung, error):
     """One line: operation, target, errno, then what is the matter as far as the machine tells."""
     name = errno.errorcode.get(error.errno, "ENOTSUPP" if error.errno == ENOTSUPP else str(error.errno))
-    cause = error.strerror if isinstance(error, kernel.Rejected) else _cause(rung, error.errno)
+    cause = _verdict(error.strerror) if isinstance(error, kernel.Rejected) else _cause(rung, error.errno)
     return "cannot %s %s: %s (%s)" % (operation, target, name, cause)
+
+
+def _verdict(text):
+    """The verifier's, and why it does not know a helper that reads kernel memory."""
+    return "%s: %s" % (text, LOCKDOWN) if "unknown func bpf_probe_read" in text and kernel.locked_down() else text
 
 
 def _cause(rung, number):
@@ -34,8 +40,8 @@ def _cause(rung, number):
 
 def denied():
     """Why a privileged operation is refused for every program of the plugin, or ""."""
-    if "[confidentiality]" in kernel.read("/sys/kernel/security/lockdown"):
-        return "kernel lockdown is in confidentiality mode; boot with lockdown=integrity or without it"
+    if kernel.locked_down():
+        return LOCKDOWN
     if not kernel.has_capability("sys_admin"):
         missing = [name for name in ("bpf", "perfmon") if not kernel.has_capability(name)]
         if missing:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
+from . import kernel
+
 GROUP = "ebpf_plugin"
 MAXACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX, kernel/trace/trace_kprobe.c
 
@@ -26,9 +28,12 @@ def root():
             os.listdir(path + "/events")
             return path
         except PermissionError as error:
-            raise NoTracefs("%s/events: %s; run as root or give the user access" % (path, error.strerror)) from error
+            remedy = "kernel lockdown: boot without it" if kernel.locked_down() else "run as root or give the user access"
+            raise NoTracefs("%s/events: %s; %s" % (path, error.strerror, remedy)) from error
         except OSError:
             continue
+    if kernel.locked_down():
+        raise NoTracefs("tracefs is empty: kernel lockdown is in confidentiality mode")
     raise NoTracefs("tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing")
 
 

@@ -1,0 +1,24 @@
+"""A kernel under lockdown=confidentiality (a boot parameter): what needs to read kernel memory is lost, the rest is not."""
+import pytest
+
+from ebpf_plugin import kernel
+from test_refusals import charts, every_hook, run, rungs
+
+pytestmark = pytest.mark.skipif(not kernel.locked_down(), reason="a kernel under lockdown=confidentiality")
+
+LOST = {"create", "clone_error"}  # they read a member of a structure
+
+
+@pytest.mark.parametrize("flags", [(), ("-r",)], ids=["entry", "return"])
+def test_what_it_gives(flags):
+    checked = run("--check", *flags)
+    found = rungs(checked)
+    assert set(found) == every_hook("return" if flags else "entry")
+    assert {hook for hook, rung in found.items() if rung == "NOT"} == LOST & set(found)
+    assert checked.returncode == 0
+    done = run("--once", *flags)
+    assert done.returncode == 0
+    assert {"file_descriptor", "io", "io_bytes", "process_thread", "exit", "process_status"} <= charts(done)
+    assert not charts(done) & {"vfs_create", "vfs_create_error", "task_error"}
+    assert len(done.stderr.splitlines()) == len(LOST & set(found))
+    assert all("kernel lockdown is in confidentiality mode" in line for line in done.stderr.splitlines())
