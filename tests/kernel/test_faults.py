@@ -4,6 +4,7 @@ import errno
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -77,6 +78,7 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
 
     def sleepers(named, count):
         os.mkfifo("pipe")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n, 2 * n))
         threading.stack_size(65536)
         opened = threading.Semaphore(0)
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: with more threads, malloc would open a file to count CPUs
