@@ -19,10 +19,13 @@ test: ## install what is missing and run everything: on this kernel, and on Debi
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
 	@tools/setup.sh test
-	@for release in bullseye bookworm trixie sid; do $(MAKE) test-kernel KERNEL=$$release || exit; done
+	@for release in bullseye bookworm trixie sid; do $(MAKE) test-kernel test-lockdown KERNEL=$$release || exit; done
 
 test-kernel: ## the same on one of them: make test-kernel KERNEL=trixie
 	tools/vm/vm.py run --release $(KERNEL) --timeout 1800 -- env EBPF_PLUGIN_GUEST=1 python3 -m pytest -q -rs tests/kernel
+
+test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
+	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- python3 -m pytest -q -rs tests/kernel/test_lockdown.py
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools
@@ -40,4 +43,4 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run test test-kernels test-kernel lint unit golden kernel bench
+.PHONY: help run test test-kernels test-kernel test-lockdown lint unit golden kernel bench

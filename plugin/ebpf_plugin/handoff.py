@@ -14,7 +14,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from . import life
+from . import life, tracefs
 
 PATIENCE = 20.0  # seconds without a sign of life
 BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
@@ -56,17 +56,21 @@ def load(plan, patience=PATIENCE, start=START):
                       (os.POSIX_SPAWN_DUP2, log, 1)],
         setsigmask=unblocked,
     )
+    loaded = None
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()
         with ours:
-            return _exchange(ours, plan, patience)
+            loaded = _exchange(ours, plan, patience)
+        return loaded
     except LoaderFailed as failure:
         raise LoaderFailed(_last_words(str(failure), log)) from None
     finally:
         os.kill(process, signal.SIGKILL)  # it has nothing more to do, or has failed to
         os.waitpid(process, 0)
         os.close(log)
+        if loaded is None:
+            tracefs.remove(tracefs.made_for(os.getpid()))
 
 
 def _exchange(sock, plan, patience):

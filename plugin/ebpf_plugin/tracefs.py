@@ -80,7 +80,16 @@ def remove(names):
 
 def stale():
     """The names of our events whose process is gone."""
-    return [name for name in ours() if not os.path.exists("/proc/" + name.rsplit("_", 1)[1])]
+    return [name for name in ours() if not os.path.exists("/proc/%s" % _holder(name))]
+
+
+def made_for(process):
+    """The names of the events that a loader made in the name of the process with this id."""
+    return [name for name in ours() if _holder(name) == str(process)]
+
+
+def _holder(name):
+    return name.rsplit("_", 1)[1]
 
 
 def ours():

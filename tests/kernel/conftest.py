@@ -2,12 +2,14 @@
 import os
 import shutil
 import tempfile
+import time
 
 import pytest
 
 from ebpf_plugin.group import MODES, RUNGS
+from left import left_in_kernel, more_than
 from live import Attached, missing_feature
-from plugin import ROOT
+from plugin import PATIENCE, ROOT
 
 
 hooks, cases = {}, {}  # by rung and mode: (attached there, all); outcomes of test_counts
@@ -49,3 +51,17 @@ def everybody_s_plugin():
             shutil.copytree(ROOT / part, directory + "/" + part)
         shutil.chown(directory, 65534)
         yield directory + "/plugin/ebpf.plugin"
+
+
+@pytest.fixture
+def clean_kernel():
+    """At the end of the test the kernel holds nothing that it did not hold at the beginning.
+
+    The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
+    """
+    before = left_in_kernel()
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while any(more_than(before)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert more_than(before) == [set(), set(), set()]

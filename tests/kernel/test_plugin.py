@@ -10,47 +10,9 @@ import time
 import pytest
 
 import workload
-from ebpf_plugin import kernel, tracefs
+from ebpf_plugin import directories, handoff, kernel
 from live import COMM
 from plugin import PATIENCE, PLUGIN, Plugin
-
-NEXT_IDS = (11, 12)  # BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID
-
-
-def left_in_kernel():
-    """The ids of all programs and maps, and the names of our kprobe events."""
-    return [ids(command) for command in NEXT_IDS] + [set(tracefs.ours())]
-
-
-def ids(command):
-    found, last = set(), 0
-    while True:
-        attributes = bytearray(last.to_bytes(4, "little") + bytes(8))
-        try:
-            kernel.bpf(command, attributes)
-        except OSError as error:
-            assert error.errno == errno.ENOENT
-            return found
-        last = int.from_bytes(attributes[4:8], "little")
-        found.add(last)
-
-
-@pytest.fixture
-def clean_kernel():
-    """At the end of the test the kernel holds nothing that it did not hold at the beginning.
-
-    The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
-    """
-    before = left_in_kernel()
-    yield
-    deadline = time.monotonic() + PATIENCE
-    while any(more_than(before)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert more_than(before) == [set(), set(), set()]
-
-
-def more_than(before):
-    return [now - was for now, was in zip(left_in_kernel(), before)]
 
 
 def loader_of(plugin):
@@ -191,6 +153,30 @@ def test_a_killed_loader_is_one_clear_error(clean_kernel, delay):
         assert plugin.process.stdout.read() == b"DISABLE\n"
         log = plugin.stderr().strip().splitlines()
         assert len(log) == 1 and "the loader died after stage" in log[0]
+
+
+STAGES = ["import", "compile", "attach file", "attach vfs", "attach process"]
+DIES = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from ebpf_plugin import handoff, loader
+tell = handoff.tell
+def tell_and_die(sock, **message):
+    tell(sock, **message)
+    if message.get("stage") == %r:
+        os.kill(os.getpid(), signal.SIGKILL)
+handoff.tell = tell_and_die
+loader.main(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
+    """On the probe rung in return mode, where it makes events that would outlive it."""
+    plan = {"groups": ["file", "vfs", "process"], "mode": "return", "rung": "probe", "bpf": directories.data("bpf"),
+            "test_comm": ""}
+    with pytest.raises(handoff.LoaderFailed, match="the loader died after stage '%s'" % stage):
+        handoff.load(plan, start=DIES % stage)
 
 
 def test_ending_while_the_loader_works(clean_kernel):
