@@ -27,13 +27,21 @@ class Plugin:
         deadline = time.monotonic() + PATIENCE
         while not condition(self.lines):
             assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
-            if select.select([self.process.stdout], [], [], 0.1)[0]:
-                data = self._rest + os.read(self.process.stdout.fileno(), 65536)
-                *whole, self._rest = data.split(b"\n")
-                self.lines += [line.decode() for line in whole]
+            self._read(0.1)
+
+    def _read(self, seconds):
+        """Whether something came within `seconds`."""
+        if not select.select([self.process.stdout], [], [], seconds)[0]:
+            return False
+        data = os.read(self.process.stdout.fileno(), 65536)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self.lines += [line.decode() for line in whole]
+        return bool(data)
 
     def ticks(self, n):
-        """Read until n more ticks have come."""
+        """Read until n ticks from now on have come."""
+        while self._read(0):  # what it said before, while nobody listened
+            pass
         have = self._ends()
         self.until(lambda lines: self._ends() >= have + n)
 
