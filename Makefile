@@ -2,6 +2,7 @@
 PYTHON = /usr/bin/python3
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 KERNEL = bookworm
+GUEST = env EBPF_PLUGIN_GUEST=1 EBPF_PLUGIN_TEST_PATIENCE=120
 PYTEST = $(SUDO) $(PYTHON) -m pytest
 
 help: ## this list
@@ -22,10 +23,10 @@ test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest
 	@for release in bullseye bookworm trixie sid; do $(MAKE) test-kernel test-lockdown KERNEL=$$release || exit; done
 
 test-kernel: ## the same on one of them: make test-kernel KERNEL=trixie
-	tools/vm/vm.py run --release $(KERNEL) --timeout 1800 -- env EBPF_PLUGIN_GUEST=1 python3 -m pytest -q -rs tests/kernel
+	tools/vm/vm.py run --release $(KERNEL) --timeout 1800 -- $(GUEST) python3 -m pytest -q -rs tests/kernel
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
-	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- python3 -m pytest -q -rs tests/kernel/test_lockdown.py
+	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- $(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from . import life, tracefs
 
-PATIENCE = 20.0  # seconds without a sign of life
+# Seconds without a sign of life. Tests on an emulated machine are more patient.
+PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 20))
 BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
 LONGEST = 1 << 17
 

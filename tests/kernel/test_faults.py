@@ -14,6 +14,7 @@ import _thread
 import pytest
 
 import workload
+from ebpf_plugin.missed import Missed
 from live import COMM, STOCK_KERNEL, Attached, Releases
 from plugin import Plugin
 
@@ -80,6 +81,7 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         os.mkfifo("pipe")
         resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n, 2 * n))
         threading.stack_size(65536)
+        workload.thread()  # the first one's end may load a library
         opened = threading.Semaphore(0)
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: with more threads, malloc would open a file to count CPUs
 
@@ -98,7 +100,12 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
     before = counting.values()
     workload.run(sleepers, COMM, n, tmp_path)
     found = grown(counting, before)
-    assert found["process_thread.thread"] == found["file_descriptor.open"] == found["vfs_open.open"] == n
+    # So many at once that, on a preemptible kernel, one is preempted inside a trampoline's program: the kernel does not
+    # run that program for others on that CPU meanwhile, and counts them itself. What we count and what we log is all.
+    missed = Missed(counting.loaded.programs, []).counts()
+    assert found["process_thread.thread"] == n
+    assert found["file_descriptor.open"] + missed.get("do_sys_openat2_fexit", 0) == n
+    assert found["vfs_open.open"] + missed.get("vfs_open_fexit", 0) == n
     on_system_calls = "tracepoint" in counting.rungs()["vfs_create.create"]
     assert found.get("vfs_create.create", 0) == (n if on_system_calls else 0)
     before = counting.values()

@@ -229,17 +229,19 @@ def vforks(named, n):
             os.waitpid(child, 0)
 
 
-def threads(named, n):
-    """N threads, one after the other; a thread is gone for the kernel when its task is, not when Python says so."""
-    def thread():
-        lock = _thread.allocate_lock()
-        lock.acquire()
-        _thread.start_new_thread(lock.release, ())
-        lock.acquire()
-        # stat opens nothing; st_nlink is 2 + the number of threads (fs/proc/base.c, proc_task_getattr)
-        while os.stat("/proc/self/task").st_nlink > 3:
-            pass
+def thread():
+    """A thread that begins and ends; it is gone for the kernel when its task is, not when Python says so."""
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    _thread.start_new_thread(lock.release, ())
+    lock.acquire()
+    # stat opens nothing; st_nlink is 2 + the number of threads (fs/proc/base.c, proc_task_getattr)
+    while os.stat("/proc/self/task").st_nlink > 3:
+        pass
 
+
+def threads(named, n):
+    """N threads, one after the other."""
     thread()  # glibc before 2.34 loads libgcc_s at the first one's end
     with named:
         for _ in range(n):
