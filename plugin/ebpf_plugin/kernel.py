@@ -7,7 +7,7 @@ import os
 import struct
 
 BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_PROG_LOAD, BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN = 0, 1, 5, 15, 17
-BPF_MAP_TYPE_ARRAY = 2
+BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
 
 # (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
 SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}

@@ -82,6 +82,12 @@ def _try_the_least():
     except OSError as error:
         cause = reasons.denied() or "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
         raise Refused("cannot create a BPF map: %s (%s)" % (error.strerror, cause)) from error
+    try:
+        os.close(kernel.map_create(kernel.BPF_MAP_TYPE_HASH, 8, 8, 32768))  # about what all our maps take together
+    except OSError as error:
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
+        raise Refused("cannot create BPF maps of 2 MB: %s (locked memory is limited to %d kB, and before 5.11 maps are part of "
+                      "it: run as root, with CAP_SYS_RESOURCE or ulimit -l unlimited)" % (error.strerror, limit)) from error
 
 
 def _import_bcc():
