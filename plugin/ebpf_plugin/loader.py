@@ -86,8 +86,9 @@ def _try_the_least():
         os.close(kernel.map_create(kernel.BPF_MAP_TYPE_HASH, 8, 8, 32768))  # about what all our maps take together
     except OSError as error:
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
-        raise Refused("cannot create BPF maps of 2 MB: %s (locked memory is limited to %d kB, and before 5.11 maps are part of "
-                      "it: run as root, with CAP_SYS_RESOURCE or ulimit -l unlimited)" % (error.strerror, limit)) from error
+        raise Refused("cannot create BPF maps of 2 MB: %s (locked memory is limited to %d kB, and maps are in it before "
+                      "5.11: run as root, with CAP_SYS_RESOURCE or ulimit -l unlimited)"
+                      % (error.strerror, limit)) from error
 
 
 def _import_bcc():
