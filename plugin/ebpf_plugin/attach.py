@@ -114,7 +114,7 @@ class Ladder:
                 held.events.append(name)
                 return kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
             except tracefs.NoTracefs:
-                pass  # a kretprobe with few instances is better than none; `where` cannot tell, the missed count does
+                pass  # only few instances then, and the kernel tells nobody what they miss
         kind = kernel.read(PMU + "/type")
         if not kind:
             raise OSError(errno.ENOENT, "no kprobe events")

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import sys
-import time
 from typing import NamedTuple
 
 from . import life, tracefs
@@ -99,8 +98,7 @@ def _message(sock, patience, stage):
     """(JSON object, descriptors) of the next message."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    deadline = time.monotonic() + patience
-    if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
+    if not poll.poll(patience * 1000):
         raise LoaderFailed("the loader was silent for %d seconds after stage %r, and was killed" % (patience, stage))
     try:
         data, descriptors, _, _ = socket.recv_fds(sock, LONGEST, BATCH)

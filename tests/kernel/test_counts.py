@@ -17,8 +17,13 @@ def test_counts(attached, case, tmp_path):
     with Releases(attached.rungs()) as releases:
         workload.run(case.work, COMM, N, tmp_path)
         grown, expected = settled(attached, case, before)
-        releases.skip_if_not_told(grown.get("exit.task", 0), expected.get("exit.task", 0))
+        if without_releases(grown) == without_releases(expected):
+            releases.skip_if_not_told(grown.get("exit.task", 0), expected.get("exit.task", 0))
     assert grown == expected
+
+
+def without_releases(values):
+    return {name: value for name, value in values.items() if name != "exit.task"}
 
 
 def settled(attached, case, before):
