@@ -109,12 +109,10 @@ class Ladder:
 
     def _probe_event(self, at_return, program, symbol, held):
         if at_return:
-            try:
-                name = tracefs.add_kretprobe(program, symbol)
-                held.events.append(name)
-                return kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
-            except tracefs.NoTracefs:
-                pass  # only few instances then, and the kernel tells nobody what they miss
+            # never on the PMU: it gives few instances, and the kernel tells nobody which returns they miss
+            name = tracefs.add_kretprobe(program, symbol)
+            held.events.append(name)
+            return kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
         kind = kernel.read(PMU + "/type")
         if not kind:
             raise OSError(errno.ENOENT, "no kprobe events")
