@@ -1,0 +1,48 @@
+"""Netdata's simple patterns, on the names of hosts and applications: `*.example.com !db*`.
+
+The collector matches with this at every tick: it imports nothing, and what is parsed are plain tuples, for marshal.
+"""
+
+
+def parse(text):
+    """(positive, negative): a tuple of patterns each, a pattern being the tuple of its pieces between the stars.
+
+    Patterns stand apart by white space; `!` directly before one negates it. A `!` alone says nothing.
+    """
+    positive, negative = [], []
+    for item in text.casefold().split():
+        kind = negative if item[0] == "!" else positive
+        item = item[item[0] == "!":]
+        if item:
+            pieces = item.split("*")
+            # "a**b" is "a*b": with no empty pieces inside, a name is never searched more often than it has characters
+            kind.append(tuple(pieces[:1] + [piece for piece in pieces[1:-1] if piece] + pieces[1:][-1:]))
+    return tuple(positive), tuple(negative)
+
+
+def passes(patterns, name):
+    """Whether no negative pattern matches the whole of `name`, and a positive one does unless there are none.
+
+    The order of the patterns is irrelevant, and so is the case of letters.
+    """
+    positive, negative = patterns
+    name = name.casefold()
+    if any(_matches(pieces, name) for pieces in negative):
+        return False
+    return not positive or any(_matches(pieces, name) for pieces in positive)
+
+
+def _matches(pieces, name):
+    """Each piece at the first place that it can have: if any choice of places fits, this one does, without going back."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return name == first
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for piece in pieces[1:-1]:
+        at = name.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
