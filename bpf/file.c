@@ -6,12 +6,12 @@ enum file_counter { OPEN_CALLS, OPEN_ERRORS, CLOSE_CALLS, CLOSE_ERRORS, CLOSE_FI
 struct file_counters {
 	u64 n[FILE_COUNTERS];
 };
-BPF_PERCPU_ARRAY(file_counters, struct file_counters, 1);
+BPF_PERCPU_ARRAY(file_counters, struct file_counters, ROWS);
 
 inline_int file_count(int calls, int errors, int failed)
 {
-	int zero = 0;
-	struct file_counters *c = file_counters.lookup(&zero);
+	int row = ROW_OF_CURRENT;
+	struct file_counters *c = file_counters.lookup(&row);
 
 	if (!c)
 		return 0;

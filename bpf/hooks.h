@@ -17,6 +17,8 @@ struct pt_regs {
 #define REGS_ARG0(regs) ((regs)->di)
 #define REGS_ARG1(regs) ((regs)->si)
 #define REGS_ARG2(regs) ((regs)->dx)
+#define REGS_ARG3(regs) ((regs)->cx)
+#define REGS_ARG4(regs) ((regs)->r8)
 #define REGS_RESULT(regs) ((regs)->ax)
 #elif defined(MACHINE_aarch64)
 struct pt_regs {
@@ -25,6 +27,8 @@ struct pt_regs {
 #define REGS_ARG0(regs) ((regs)->regs[0])
 #define REGS_ARG1(regs) ((regs)->regs[1])
 #define REGS_ARG2(regs) ((regs)->regs[2])
+#define REGS_ARG3(regs) ((regs)->regs[3])
+#define REGS_ARG4(regs) ((regs)->regs[4])
 #define REGS_RESULT(regs) ((regs)->regs[0])
 #else
 #error "this architecture has no struct pt_regs in hooks.h yet"
@@ -48,6 +52,25 @@ struct sys_exit {
 #define inline_int static __always_inline int
 #define inline_u64 static __always_inline u64
 
+inline_u64 kernel_u64(u64 address)
+{
+	u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* The counters of a group have a row for each application (rows.c), or only one. */
+#ifdef APPS
+#define ROWS APPS
+#define ROW_OF(tgid) row_of(tgid)
+#else
+#define ROWS 1
+#define ROW_OF(tgid) 0
+#endif
+#define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)
+#define NO_ROW 0 /* what no process does */
+
 /* Tests compile with TEST_COMM_LOW and _HIGH, the 16 bytes of a process name: only that process's events count. */
 #ifdef TEST_COMM_LOW
 static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW || comm[1] != TEST_COMM_HIGH; }
@@ -60,7 +83,8 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
 #endif
 
 /* Each makes one program. What it does is an expression of a function's call, in which stand
- * at a call: arg0, arg1, arg2; at a return: result; at the two ends of a system call: args[6] and result. */
+ * at a call: arg0, arg1, arg2 and so on; at a return: result, in a trampoline the arguments as well; at the two ends of a
+ * system call: args[6] and result. */
 #define ON_FENTRY(program, act) \
 	int program##_fentry(u64 *ctx) \
 	{ \
@@ -70,7 +94,7 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
 #define ON_KPROBE(program, act) \
 	int program##_kprobe(struct pt_regs *ctx) \
 	{ \
-		u64 arg0 = REGS_ARG0(ctx), arg1 = REGS_ARG1(ctx), arg2 = REGS_ARG2(ctx); \
+		u64 arg0 = REGS_ARG0(ctx), arg1 = REGS_ARG1(ctx), arg2 = REGS_ARG2(ctx), arg3 = REGS_ARG3(ctx), arg4 = REGS_ARG4(ctx); \
 		SKIP_OTHERS return act; \
 	}
 
@@ -78,7 +102,12 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
  * matters: the upper half of a register that holds an int is undefined. A return has no arguments to read: their registers
  * hold anything by then. */
 #define ON_FEXIT(program, type, act) \
-	int program##_fexit(u64 *ctx) { type result = ctx[NARGS_##program]; SKIP_OTHERS return act; }
+	int program##_fexit(u64 *ctx) \
+	{ \
+		u64 arg0 = ctx[0], arg1 = ctx[1], arg2 = ctx[2], arg3 = ctx[3], arg4 = ctx[4]; \
+		type result = ctx[NARGS_##program]; \
+		SKIP_OTHERS return act; \
+	}
 #define ON_KRETPROBE(program, type, act) \
 	int program##_kretprobe(struct pt_regs *ctx) { type result = REGS_RESULT(ctx); SKIP_OTHERS return act; }
 
@@ -87,6 +116,6 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
 #define ON_SYS_EXIT(program, act) \
 	int program##_sys_exit(struct sys_exit *ctx) { s64 result = ctx->result; SKIP_OTHERS return act; }
 
-/* raw tracepoints: arg0 and arg1 are those of the tracepoint */
+/* raw tracepoints: arg0, arg1 and arg2 are those of the tracepoint, as far as it has them */
 #define ON_RAW(program, act) \
-	int program##_raw(u64 *ctx) { u64 arg0 = ctx[0], arg1 = ctx[1]; SKIP_OTHERS return act; }
+	int program##_raw(u64 *ctx) { u64 arg0 = ctx[0], arg1 = ctx[1], arg2 = ctx[2]; SKIP_OTHERS return act; }

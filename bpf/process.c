@@ -6,17 +6,18 @@ enum process_counter { PROCESSES, THREADS, PROCESS_ERRORS, THREAD_ERRORS, EXITS,
 struct process_counters {
 	u64 n[PROCESS_COUNTERS];
 };
-BPF_PERCPU_ARRAY(process_counters, struct process_counters, 1);
+BPF_PERCPU_ARRAY(process_counters, struct process_counters, ROWS);
 
-inline_int process_count(int counter)
+inline_int process_count_for(int row, int counter)
 {
-	int zero = 0;
-	struct process_counters *c = process_counters.lookup(&zero);
+	struct process_counters *c = process_counters.lookup(&row);
 
 	if (c)
 		c->n[counter]++;
 	return 0;
 }
+
+inline_int process_count(int counter) { return process_count_for(ROW_OF_CURRENT, counter); }
 
 /* a new task in the same thread group is a thread */
 #define CLONE_THREAD 0x10000
@@ -106,7 +107,7 @@ ON_RAW(sched_process_exit, process_count(EXITS))
 inline_int released(u64 task)
 {
 	SKIP_OTHER_TASK(task)
-	return process_count(RELEASES);
+	return process_count_for(ROW_OF(tgid_of(task)), RELEASES);
 }
 int release_task_fentry(u64 *ctx) { return released(ctx[0]); }
 int release_task_kprobe(struct pt_regs *ctx) { return released(REGS_ARG0(ctx)); }

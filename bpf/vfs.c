@@ -19,12 +19,12 @@ enum vfs_counter {
 struct vfs_counters {
 	u64 n[VFS_COUNTERS];
 };
-BPF_PERCPU_ARRAY(vfs_counters, struct vfs_counters, 1);
+BPF_PERCPU_ARRAY(vfs_counters, struct vfs_counters, ROWS);
 
 inline_int vfs_add(int counter, u64 n)
 {
-	int zero = 0;
-	struct vfs_counters *c = vfs_counters.lookup(&zero);
+	int row = ROW_OF_CURRENT;
+	struct vfs_counters *c = vfs_counters.lookup(&row);
 
 	if (c)
 		c->n[counter] += n;
@@ -36,8 +36,8 @@ inline_int vfs_add(int counter, u64 n)
 #define CALLS_ERRORS_AND_BYTES 1
 inline_int vfs_result(int calls, int kind, s64 result)
 {
-	int zero = 0;
-	struct vfs_counters *c = vfs_counters.lookup(&zero);
+	int row = ROW_OF_CURRENT;
+	struct vfs_counters *c = vfs_counters.lookup(&row);
 
 	if (!c)
 		return 0;

@@ -7,7 +7,7 @@ packages="python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2 pytho
 if [ "${1:-run}" = test ]; then
 	packages="$packages python3-pytest python3-hypothesis python3-flake8"
 	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
-	packages="$packages qemu-system-x86 e2fsprogs git gcc libc6-dev" # virtual machines, and what they measure
+	packages="$packages qemu-system-x86 e2fsprogs git gcc libc6-dev iproute2 iperf3" # virtual machines, and what they measure
 fi
 
 as_root() {

@@ -4,9 +4,12 @@ from __future__ import annotations
 import argparse
 import os
 
-from . import VERSION, config, directories, handoff, kernel, life, log, output, protocol, shown, source, steady, tracefs
+from . import VERSION, apps_groups, config, connections, directories, handoff, kernel, life, log, output, processes, protocol
+from . import shown, source, steady, tracefs, viewer
+from .counters import possible_cpus
 from .groups import GROUPS
-from .lineup import lineup
+from .groups.network import NETWORK
+from .lineup import apps_lineup, lineup
 
 
 def arguments(argv=None):
@@ -69,12 +72,17 @@ def main(argv=None):
 
 def run(args, wanted):
     """Load, declare, go on as the steady collector. Returns the exit status; raises life.Stop."""
+    network, sizes = network_of(wanted)
+    wanted = wanted._replace(network=network is not None)
+    applications = apps_of(args, wanted, sizes)
     groups = tuple(group for group in GROUPS if group.name in wanted.groups())
     if args.show_bpf:
-        return show_bpf(groups, wanted)
+        return show_bpf(groups, wanted, sizes)
     plan = {
         "groups": [group.name for group in groups], "mode": wanted.mode, "rung": wanted.rung,
-        "bpf": directories.data("bpf"), "test_comm": os.environ.get("EBPF_PLUGIN_TEST_COMM", ""),
+        "bpf": directories.data("bpf"), "sizes": sizes,
+        "filters": network and {"ports": network.ports, "networks": network.networks},
+        "test": {"comm": os.environ.get("EBPF_PLUGIN_TEST_COMM", ""), "netns": os.environ.get("EBPF_PLUGIN_TEST_NETNS", "")},
     }
     try:
         if not groups:
@@ -89,6 +97,8 @@ def run(args, wanted):
         return check.report(groups, wanted, loaded)
     charts = lineup(groups, wanted.mode, loaded.hooks)
     complain(loaded)
+    for warning in loaded.warnings:
+        log.write(log.ERROR, warning)
     if not charts:
         return give_up(args, "no hook could be attached; ebpf.plugin --check says more")
     state = {
@@ -96,9 +106,15 @@ def run(args, wanted):
         "shown": shown.pack(charts), "ticks": args.ticks,
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", wanted.every)),
+        "connections": None, "apps": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters))
                  for group in groups if group.name in loaded.maps},
     }
+    if wanted.connections and "flows" in loaded.tables:
+        state["connections"] = connections.plan(
+            NETWORK, wanted.mode, loaded.hooks["network"], network, loaded.tables["flows"], sizes["FLOWS_MAX"])
+    if "apps" in loaded.hooks and all(hook["rung"] for hook in loaded.hooks["apps"].values()):
+        state["apps"] = enter_apps(applications, loaded, groups, wanted)
     if args.debug:
         from . import table
         steady.run(state, table.view(charts, loaded, wanted))
@@ -107,14 +123,48 @@ def run(args, wanted):
     return steady.become(state, loaded.descriptors)
 
 
-def show_bpf(groups, wanted):
+def network_of(wanted):
+    """(Viewer, sizes of its maps), or (None, {}) if nobody wants it; what is wrong is logged."""
+    if not wanted.network:
+        return None, {}
+    try:
+        network, messages = viewer.settle(wanted, os.environ)
+    except ImportError as error:
+        log.write(log.ERROR, "no network viewer: %s (apt-get install python3-netaddr)" % error)
+        return None, {}
+    for message in messages:
+        log.write(log.ERROR, message)
+    return network, viewer.sizes(network, possible_cpus(), wanted.connections)
+
+
+def apps_of(args, wanted, sizes):
+    """apps_groups.Groups, or None if nobody wants it; adds the sizes of its maps. What is wrong in the file is logged."""
+    if "apps" not in wanted.groups():
+        return None
+    places = [*directories.configuration(args.config, os.environ), directories.data("conf.d")]
+    found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
+    for message in messages:
+        log.write(log.ERROR, message)
+    sizes.update(APPS=len(found.ids), APPS_PROCESSES=wanted.processes)
+    return found
+
+
+def enter_apps(found, loaded, groups, wanted):
+    """What the steady collector needs for applications; the processes that are there already are placed."""
+    rows = processes.enter(loaded.tables, found.rules)
+    charts = apps_lineup(groups, wanted.mode, loaded.hooks)
+    return {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": loaded.tables, "rows": tuple(rows),
+            "charts": shown.pack(charts), "processes": wanted.processes}
+
+
+def show_bpf(groups, wanted, sizes):
     from .btf import BTF, NoBTF
     try:
         btf = BTF()
     except NoBTF as error:
         btf = None
         log.write(log.INFO, str(error))
-    for name, value in source.definitions(groups, wanted.mode, kernel.MACHINE, btf).items():
+    for name, value in source.definitions(groups, wanted.mode, kernel.MACHINE, btf, sizes).items():
         output.write("#define %s %s\n" % (name, value))
     output.write(source.text(groups, directories.data("bpf")))
     return 0
@@ -133,10 +183,13 @@ def complain(loaded):
     for group, why in loaded.broken.items():
         log.write(log.ERROR, "%s: not loaded: %s" % (group, why))
     for group, hooks in loaded.hooks.items():
-        for name, hook in hooks.items():
-            if hook["rung"] is None:
-                reasons = "; ".join("%s: %s" % (rung, why) for rung, why in hook["failed"])
-                log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, reasons))
+        missing = {name: "; ".join("%s: %s" % tuple(failed) for failed in hook["failed"])
+                   for name, hook in hooks.items() if hook["rung"] is None}
+        if group == "apps" and missing:
+            log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
+            continue
+        for name, why in missing.items():
+            log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, why))
 
 
 if __name__ == "__main__":

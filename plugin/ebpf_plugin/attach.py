@@ -67,12 +67,15 @@ class Ladder:
             if not held.descriptors:
                 raise NotAttached("the kernel has none of its tracepoints")
             return
+        if not hook.functions:
+            raise NotAttached("no function stands for it")
         if kernel.read("/proc/sys/kernel/ftrace_enabled").strip() == "0":
             # both would attach and never run (seen on 6.1): they enter functions by ftrace
             raise NotAttached("ftrace is off: sysctl kernel.ftrace_enabled=1")
         attach = self._trampoline if rung == TRAMPOLINE else self._probe
         for function in hook.functions:
-            attach(function, held)
+            if not function.only_with or os.path.exists(function.only_with):
+                attach(function, held)
         if not held.descriptors:
             raise NotAttached("the kernel has no function %s" % " or ".join(f.symbols[0] for f in hook.functions))
 
@@ -95,8 +98,9 @@ class Ladder:
                 try:
                     event = self._probe_event(way == "kretprobe", function.program, symbol, held)
                 except OSError as error:
-                    # the kernel's words for "no such symbol" differ: ENOENT, and EADDRNOTAVAIL since 5.10 or so
-                    if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and reasons.has_kprobes():
+                    # the kernel's words for "no such symbol" differ: ENOENT, EADDRNOTAVAIL since 5.10 or so, EINVAL (7.2)
+                    if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and reasons.has_kprobes() or \
+                            error.errno == errno.EINVAL and reasons.lacks_symbol(symbol):
                         continue
                     raise NotAttached(reasons.explain("attach to", symbol, PROBE, error)) from error
                 held.descriptors.append(event)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import ctypes
 
-KIND_STRUCT, KIND_FUNC = 4, 12
+KIND_STRUCT, KIND_TYPEDEF, KIND_FUNC = 4, 8, 12
 BTF_PATH = "/sys/kernel/btf/vmlinux"
 
 
@@ -53,8 +53,16 @@ class BTF:
         prototype = self._type(self._type(number).type)
         return number, prototype.info & 0xFFFF
 
-    def offset(self, struct_name, member):
-        """The offset in bytes of a member, looked for in unnamed members as well, or None."""
+    def raw_tracepoint_arguments(self, name):
+        """The number of arguments of a raw tracepoint, 0 if it is not known (btf_trace_<name>, trace/bpf_probe.h)."""
+        number = self._lib.btf__find_by_name_kind(self._btf, b"btf_trace_" + name.encode(), KIND_TYPEDEF)
+        if number <= 0:
+            return 0
+        prototype = self._type(self._type(self._type(number).type).type)
+        return (prototype.info & 0xFFFF) - 1  # the first is the kernel's own
+
+    def bit_offset(self, struct_name, member):
+        """The offset of a member in bits, looked for in unnamed members as well, or None."""
         number = self._lib.btf__find_by_name_kind(self._btf, struct_name.encode(), KIND_STRUCT)
         return self._offset_in(number, member.encode()) if number > 0 else None
 
@@ -67,11 +75,11 @@ class BTF:
             bits = member.offset & 0xFFFFFF if kind.info >> 31 else member.offset
             found = self._lib.btf__name_by_offset(self._btf, member.name)
             if found == name:
-                return bits // 8
+                return bits
             if not found and self._type(member.type).info >> 24 & 0x1F in (KIND_STRUCT, KIND_STRUCT + 1):
                 inner = self._offset_in(member.type, name)
                 if inner is not None:
-                    return bits // 8 + inner
+                    return bits + inner
         return None
 
     def _type(self, number):

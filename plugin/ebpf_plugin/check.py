@@ -12,6 +12,9 @@ def report(groups, wanted, loaded):
     """Print it; the exit status is 0 if every enabled group has a chart to show."""
     output.write("\n".join(_lines(groups, wanted, loaded)) + "\n")
     alive = {shown.group for shown in lineup(groups, wanted.mode, loaded.hooks)}
+    # what has no charts of its own has to be there as a whole
+    alive.update(group.name for group in groups if not group.charts and group.name in loaded.hooks
+                 and all(hook["rung"] for hook in loaded.hooks[group.name].values()))
     return 0 if alive == {group.name for group in groups} else 1
 
 
@@ -26,6 +29,9 @@ def _lines(groups, wanted, loaded):
             yield "  %-12s %-11s %s" % (name, hook["rung"] or "NOT SHOWN", ", ".join(hook["where"]))
             for rung, why in hook["failed"]:
                 yield "  %-12s   not %s: %s" % ("", rung, why)
+    if loaded.memory:
+        yield ""
+        yield "tables in the kernel: %d kB" % (loaded.memory // 1024)
     shown = {(each.id, line.id) for each in lineup(groups, wanted.mode, loaded.hooks) for line in each.lines}
     for group in groups:
         for chart in group.charts:

@@ -9,7 +9,7 @@ class Collector:
 
     def __init__(self, shown, readers, every):
         self.shown, self._readers, self._every = shown, readers, every
-        self._before = {}
+        self.samples = {}  # of the last tick: {group: counters, or None}
         self._time = None
 
     def tick(self, now):
@@ -21,10 +21,10 @@ class Collector:
         on_time = self._time is not None and abs(now - self._time - self._every) < self._every / 2
         samples = {group: self._read(group, reader) for group, reader in self._readers.items()}
         values = [
-            tuple(self._value(line, samples[chart.group], self._before.get(chart.group), on_time) for line in chart.lines)
+            tuple(self._value(line, samples[chart.group], self.samples.get(chart.group), on_time) for line in chart.lines)
             for chart in self.shown
         ]
-        self._time, self._before = now, samples
+        self._time, self.samples = now, samples
         return values
 
     @staticmethod

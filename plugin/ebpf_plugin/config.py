@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 from iniconfig import IniConfig, ParseError
 
+from . import filters
+
 NAME = "ebpf.conf"
 LONGEST = 1 << 20
 
 RUNG_CHOICES = ("auto", "trampoline", "tracepoint", "probe")
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
-# Read by the network viewer, when there is one; their keys are not ours to judge.
-FOREIGN_SECTIONS = ("network viewer", "network connections", "service name")
+SECTION_OF = {"network connections": "network viewer"}  # older or newer spellings
+SERVICE_NAMES = "service name"  # its keys are ports
 
 
 class Invalid(Exception):
@@ -45,6 +47,25 @@ def _seconds(text):
     return int(text)
 
 
+def _table_size(text):
+    if not (text.isascii() and text.isdigit() and len(text) < 8 and 64 <= int(text) <= 4194304):
+        raise Invalid("expected a whole number, 64 to 4194304")
+    return int(text)
+
+
+def _dimensions(text):
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 5000):
+        raise Invalid("expected a whole number, 0 to 5000")
+    return int(text)
+
+
+class Text(NamedTuple):
+    """A value that is read later, with what it depends on; `where` is path:line, for messages."""
+
+    text: str
+    where: str = ""
+
+
 class Option(NamedTuple):
     """`field` of Settings is `default` unless a file sets it. `also` are older spellings of the option."""
 
@@ -62,29 +83,51 @@ OPTIONS = (
            also=(("load", _choice("entry", "return")),)),
     Option("every", "global", "update every", _seconds, 1),
     Option("apps", "global", "apps", _boolean, True, also=(("disable apps", _inverse),)),
+    Option("processes", "global", "pid table size", _table_size, 32768),
     Option("rung", "global", "ebpf co-re tracing", _choice(*RUNG_CHOICES), "auto"),
     Option("process", "ebpf programs", "process", _boolean, True),
     Option("file", "ebpf programs", "file", _boolean, None),
     Option("vfs", "ebpf programs", "vfs", _boolean, None),
     Option("network", "ebpf programs", "network viewer", _boolean, True),
+    Option("connections", "ebpf programs", "network connection monitoring", _boolean, True),
+    Option("dimensions", "network viewer", "maximum dimensions", _dimensions, 500),
+    Option("ports", "network viewer", "ports", Text, Text(filters.DEFAULT_PORTS)),
+    Option("ips", "network viewer", "ips", Text, Text(filters.DEFAULT_IPS)),
+    Option("resolve_hosts", "network viewer", "resolve hostnames", _boolean, False,
+           also=(("resolve hostname ips", _boolean),)),
+    Option("hostnames", "network viewer", "hostnames", Text, Text("*")),
+    Option("resolve_services", "network viewer", "resolve service names", _boolean, True),
 )
 
 
 class Settings(NamedTuple):
-    """What the user wants. `process` is the umbrella: `file` and `vfs` are as it is unless they are set themselves."""
+    """What the user wants. `process` is the umbrella: `file` and `vfs` are as it is unless they are set themselves.
+
+    `services` is {port: name} of [service name].
+    """
 
     mode: str
     every: int
     apps: bool
+    processes: int
     rung: str
     process: bool
     file: bool
     vfs: bool
     network: bool
+    connections: bool
+    dimensions: int
+    ports: Text
+    ips: Text
+    resolve_hosts: bool
+    hostnames: Text
+    resolve_services: bool
+    services: dict
 
     def groups(self):
-        """The names of the enabled groups of the umbrella."""
-        return tuple(name for name in ("file", "vfs", "process") if getattr(self, name))
+        """The names of the enabled groups."""
+        names = tuple(name for name in ("file", "vfs", "process", "network") if getattr(self, name))
+        return names + ("apps",) if names and self.apps else names
 
 
 def load(paths):
@@ -101,11 +144,14 @@ def load(paths):
     for umbrella in ("file", "vfs"):
         if chosen[umbrella] is None:
             chosen[umbrella] = chosen["process"]
-    return Settings(**chosen), messages
+    services = {}
+    for layer in reversed(layers):
+        services.update(layer.get("services", {}))
+    return Settings(**chosen, services=services), messages
 
 
 def _read(path, messages):
-    """{field: value} of what a file sets rightly."""
+    """{field: value} of what a file sets rightly, and "services"."""
     try:
         text = _text(path)
         config = IniConfig(path, data="\n".join(_line(line) for line in text.split("\n")))
@@ -120,22 +166,24 @@ def _read(path, messages):
     known = {(option.section, option.key): (option, option.parse) for option in OPTIONS}
     known.update({(o.section, key): (o, parse) for o in OPTIONS for key, parse in o.also})
     found = {}
-    for section, keys in config.sections.items():
-        if section in FOREIGN_SECTIONS:
+    for name, keys in config.sections.items():
+        section = SECTION_OF.get(name, name)
+        if section == SERVICE_NAMES:
+            found["services"] = dict(_services(path, config, keys, messages))
             continue
         accepted = sorted(key for known_section, key in known if known_section == section)
         if not accepted:
             messages.append("%s:%d: unknown section [%s]; known are %s" % (
-                path, config.lineof(section), section, ", ".join(sorted({o.section for o in OPTIONS}))))
+                path, config.lineof(name), name, ", ".join(sorted({o.section for o in OPTIONS} | {SERVICE_NAMES}))))
             continue
         for key, value in keys.items():
-            where = "%s:%d" % (path, config.lineof(section, key))
+            where = "%s:%d" % (path, config.lineof(name, key))
             if (section, key) not in known:
-                messages.append("%s: unknown option %r in [%s]; known are %s" % (where, key, section, ", ".join(accepted)))
+                messages.append("%s: unknown option %r in [%s]; known are %s" % (where, key, name, ", ".join(accepted)))
                 continue
             option, parse = known[section, key]
             try:
-                value = parse(value.strip())
+                value = parse(value.strip()) if parse is not Text else Text(value, where)
             except Invalid as error:
                 messages.append("%s: %s = %s: %s; the default holds" % (where, key, _shown(value), error))
                 continue
@@ -143,6 +191,19 @@ def _read(path, messages):
             if option.key == key or option.field not in found:
                 found[option.field] = value
     return found
+
+
+def _services(path, config, keys, messages):
+    """Pairs of port and name."""
+    for key, name in keys.items():
+        try:
+            port = filters.parse_service(key)
+            if not name.strip():
+                raise filters.Invalid("expected a name")
+            yield port, name.strip()
+        except filters.Invalid as error:
+            messages.append("%s:%d: [%s] %s: %s; passed over" % (
+                path, config.lineof(SERVICE_NAMES, key), SERVICE_NAMES, _shown(key), error))
 
 
 def _text(path):

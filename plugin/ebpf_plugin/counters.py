@@ -25,6 +25,36 @@ class Counters:
         return tuple(sum(values[slot::self._count]) for slot in range(self._count))
 
 
+class Rows:
+    """The same with a row for each application: read() gives the sums over all rows, and then `rows` is {row: its counters}.
+
+    Only rows are read that ever had a process: those that the kernel has marked in the map `marks`, one byte for each of
+    `most`, and those in `known`, which the collector adds to.
+    """
+
+    def __init__(self, descriptor, count, marks, most, known):
+        self._count, self._known, self._most = count, known, most
+        self._key = ctypes.c_uint32(0)
+        self._values = (ctypes.c_uint64 * (count * possible_cpus()))()
+        self._attributes = bytearray(struct.pack(
+            "=IIQQQ", descriptor, 0, ctypes.addressof(self._key), ctypes.addressof(self._values), 0))
+        self._marks = marks
+        self._raw = {}  # row: the bytes that `rows` was made of
+        self.rows = {}
+
+    def read(self):
+        marks = kernel.map_lookup(self._marks, bytes(4), self._most)
+        for row in sorted(self._known.union(row for row, mark in enumerate(marks) if mark)):
+            self._key.value = row
+            kernel.bpf(kernel.BPF_MAP_LOOKUP_ELEM, self._attributes)
+            raw = bytes(self._values)
+            if self._raw.get(row) != raw:
+                self._raw[row] = raw
+                values = memoryview(raw).cast("Q")
+                self.rows[row] = tuple(sum(values[slot::self._count]) for slot in range(self._count))
+        return tuple(map(sum, zip(*self.rows.values())))
+
+
 def possible_cpus(text=None):
     """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones."""
     ranges = (text or kernel.read("/sys/devices/system/cpu/possible")).strip().split(",")

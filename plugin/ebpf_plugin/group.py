@@ -33,13 +33,15 @@ WITH_ARGUMENT = Ways(("fexit",), ("fexit",), ("kretprobe", "kprobe"), ("kretprob
 class Function(NamedTuple):
     """A kernel function. `symbols` are its names in different kernels, the newest first; the first that exists is hooked.
 
-    A function that is not `required` may be missing as long as another function of the hook exists.
+    A function that is not `required` may be missing as long as another function of the hook exists. `only_with` is a path
+    that exists where the kernel has what the function belongs to; elsewhere it is not missed.
     """
 
     program: str
     symbols: tuple
     ways: Ways = BY_MODE
     required: bool = True
+    only_with: str = ""
 
 
 class Tracepoint(NamedTuple):
@@ -53,6 +55,15 @@ class Tracepoint(NamedTuple):
     events: tuple
     modes: tuple = MODES
     raw: bool = False
+
+
+class Field(NamedTuple):
+    """A member of a kernel structure whose place a program needs: `macro` is its offset in bytes, added up over `path`,
+    pairs of structure and member; with `bits` in bits, for bit fields. From the running kernel's BTF."""
+
+    macro: str
+    path: tuple
+    bits: bool = False
 
 
 class Note(NamedTuple):
@@ -123,13 +134,31 @@ class Chart(NamedTuple):
     modes: tuple = MODES
 
 
+def per_application(chart, title, units, priority, counters, family="ebpf syscall", modes=MODES):
+    """A chart for Group.apps."""
+    return Chart(id=chart, title=title, units=units, family=family, priority=priority, modes=modes,
+                 dims=(Dim("application", counters),))
+
+
 class Group(NamedTuple):
-    """`counters` are the slots of the per-CPU array <name>_counters, in the order of the enum in bpf/<name>.c."""
+    """`counters` are the slots of the per-CPU array <name>_counters, in the order of the enum in bpf/<name>.c.
+
+    `apps` are charts of type `apps`: their one dimension stands for those of all applications. `parts` are C files that
+    come before that one in the text, `base` those before the text of all groups. `fields` are offsets that its programs use
+    if BTF has them; if they are `needed`, the group cannot be compiled without. `tables` are further maps that the collector
+    reads.
+    """
 
     name: str
     counters: tuple
     hooks: tuple
     charts: tuple
+    apps: tuple = ()
+    base: tuple = ()
+    parts: tuple = ()
+    fields: tuple = ()
+    needed: bool = False
+    tables: tuple = ()
 
 
 def hook_of(group, counter):
@@ -139,8 +168,9 @@ def hook_of(group, counter):
 
 def validate(groups):
     """Raise ValueError for data that the engine or the agent could not take. Called when the registry is imported."""
-    charts = [chart.id for group in groups for chart in group.charts]
-    _demand(len(charts) == len(set(charts)), "two charts of the same id: %s" % charts)
+    for charts in ([chart.id for group in groups for chart in group.charts],
+                   [chart.id for group in groups for chart in group.apps]):
+        _demand(len(charts) == len(set(charts)), "two charts of the same id: %s" % charts)
     for group in groups:
         written = [counter for hook in group.hooks for counter in hook.counters]
         _demand(sorted(written) == sorted(group.counters), "%s: each counter is written by one hook" % group.name)
@@ -152,7 +182,7 @@ def validate(groups):
             for note in hook.notes:
                 _demand(set(note.counters) <= set(hook.counters), where + ": a note on another's counters")
             _demand(hook.functions or hook.tracepoints, where + ": nothing to attach")
-        for chart in group.charts:
+        for chart in group.charts + group.apps:
             where = "%s/%s" % (group.name, chart.id)
             ids = [dim.id for dim in chart.dims]
             _demand(chart.title and chart.units and chart.family, where + ": an empty text")

@@ -18,7 +18,7 @@ from . import life, tracefs
 # Seconds without a sign of life. Tests on an emulated machine are more patient.
 PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 20))
 BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
-LONGEST = 1 << 17
+LONGEST = 1 << 18  # a plan with the most networks that filters.py lets through takes half of it
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.loader import main; main(int(sys.argv[2]))"
 
@@ -30,15 +30,19 @@ class LoaderFailed(Exception):
 class Loaded(NamedTuple):
     """What the loader left in the kernel. It lives as long as the descriptors are open.
 
-    maps: {group: descriptor}; hooks: {group: {hook: {"rung", "where", "failed"}}}; broken: {group: why};
-    events: names of kprobe events to be removed at the end; programs: {name: descriptor} of the attached ones.
+    maps: {group: descriptor}; tables: {name: descriptor} of further maps; hooks: {group: {hook: {"rung", "where",
+    "failed"}}}; broken: {group: why}; events: names of kprobe events to be removed at the end; programs: {name: descriptor}
+    of the attached ones; warnings: what the user should know; memory: bytes of all maps in the kernel.
     """
 
     maps: dict
+    tables: dict
     hooks: dict
     broken: dict
     events: list
     programs: dict
+    warnings: list
+    memory: int
     descriptors: list
 
 
@@ -90,8 +94,10 @@ def _exchange(sock, plan, patience):
     while len(descriptors) < message["descriptors"]:
         descriptors += _message(sock, patience, "hand over")[1]
     manifest = message["manifest"]
-    maps, programs = ({name: descriptors[index] for name, index in manifest[kind].items()} for kind in ("maps", "programs"))
-    return Loaded(maps, manifest["hooks"], manifest["broken"], manifest["events"], programs, descriptors)
+    maps, tables, programs = ({name: descriptors[index] for name, index in manifest[kind].items()}
+                              for kind in ("maps", "tables", "programs"))
+    return Loaded(maps, tables, manifest["hooks"], manifest["broken"], manifest["events"], programs,
+                  manifest["warnings"], manifest["memory"], descriptors)
 
 
 def _message(sock, patience, stage):

@@ -6,7 +6,9 @@ import fcntl
 import os
 import struct
 
-BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_PROG_LOAD, BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN = 0, 1, 5, 15, 17
+BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
+BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
+BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH = 15, 17, 24
 BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
 
 # (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
@@ -41,6 +43,30 @@ def bpf(command, attributes):
 def map_create(kind, key_size, value_size, entries):
     """Returns the descriptor of a new map."""
     return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
+
+
+def map_lookup(descriptor, key, size):
+    """The `size` bytes that a map has at `key` (bytes)."""
+    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    bpf(BPF_MAP_LOOKUP_ELEM, bytearray(struct.pack(
+        "=IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), 0)))
+    return value.raw
+
+
+def map_delete(descriptor, key):
+    """Take `key` out; nothing happens if it is not there."""
+    key = ctypes.create_string_buffer(key, len(key))
+    try:
+        bpf(BPF_MAP_DELETE_ELEM, bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), 0, 0)))
+    except FileNotFoundError:
+        pass
+
+
+def map_update(descriptor, key, value, flags=BPF_ANY):
+    """Put `value` at `key`, both bytes of the map's sizes."""
+    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    bpf(BPF_MAP_UPDATE_ELEM, bytearray(struct.pack(
+        "=IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), flags)))
 
 
 class Rejected(OSError):

@@ -7,17 +7,24 @@ from .shown import Line, Shown
 
 def lineup(groups, mode, hooks):
     """The charts to declare, as a tuple of Shown. `hooks` is {group: {hook: {"rung": name or None, ...}}}."""
-    shown = []
-    for group in groups:
-        rungs = {name: hook["rung"] for name, hook in hooks.get(group.name, {}).items()}
-        for chart in group.charts:
-            dims = _measured(group, chart, rungs) if mode in chart.modes else ()
-            if dims:
-                notes = sorted({note for dim in dims for note in _notes(group, dim, mode, rungs)})
-                title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
-                lines = tuple(_line(group, dim, rungs) for dim in dims)
-                shown.append(Shown(group.name, chart.id, title, chart.units, chart.family, chart.priority, lines))
-    return tuple(shown)
+    return tuple(shown for group in groups for shown in _shown(group, group.charts, mode, hooks))
+
+
+def apps_lineup(groups, mode, hooks):
+    """The same for the charts of applications; the one line of each tells where their values are in the counters."""
+    return tuple(shown._replace(kind="stacked", type="apps")
+                 for group in groups for shown in _shown(group, group.apps, mode, hooks))
+
+
+def _shown(group, charts, mode, hooks):
+    rungs = {name: hook["rung"] for name, hook in hooks.get(group.name, {}).items()}
+    for chart in charts:
+        dims = _measured(group, chart, rungs) if mode in chart.modes else ()
+        if dims:
+            notes = sorted({note for dim in dims for note in _notes(group, dim, mode, rungs)})
+            title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
+            lines = tuple(_line(group, dim, rungs) for dim in dims)
+            yield Shown(group.name, chart.id, title, chart.units, chart.family, chart.priority, lines)
 
 
 def _measured(group, chart, rungs):

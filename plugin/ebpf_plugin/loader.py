@@ -8,10 +8,11 @@ import resource
 import signal
 import socket
 
-from . import handoff, kernel, reasons, source, tracefs
+from . import handoff, kernel, reasons, services, source, tracefs
 from .attach import Ladder
 from .btf import BTF, NoBTF
 from .groups import GROUPS
+from .groups.apps import APPS
 
 
 class Refused(Exception):
@@ -43,8 +44,12 @@ def _serve(sock, plan):
     except NoBTF as error:
         no_btf = str(error)
     groups = [group for group in GROUPS if group.name in plan["groups"]]
-    modules, broken = _compile(bcc, groups, plan, btf)
-    manifest = {"maps": {}, "hooks": {}, "broken": broken, "events": [], "programs": {}}
+    broken = {group.name: no_btf or "the kernel has no %s" % ", ".join(source.missing(group, btf))
+              for group in groups if source.missing(group, btf)}
+    modules, failed = _compile(bcc, [group for group in groups if group.name not in broken], plan, btf)
+    broken.update(failed)
+    manifest = {"maps": {}, "tables": {}, "hooks": {}, "broken": broken, "events": [], "programs": {},
+                "warnings": [], "memory": sum(_memory(bcc, module) for module in set(modules.values()))}
     descriptors = []
     for group in groups:
         if group.name in broken:
@@ -54,6 +59,11 @@ def _serve(sock, plan):
         ladder = Ladder(lambda name: _instructions(bcc, module, name), plan["mode"], plan["rung"], btf, no_btf)
         manifest["maps"][group.name] = len(descriptors)
         descriptors.append(bcc.lib.bpf_table_fd(module, group.name.encode() + b"_counters"))
+        for table in group.tables:
+            manifest["tables"][table] = len(descriptors)
+            descriptors.append(bcc.lib.bpf_table_fd(module, table.encode()))
+        if group.name == "network":
+            services.prepare(lambda name: bcc.lib.bpf_table_fd(module, name), plan["filters"])
         hooks = manifest["hooks"][group.name] = {}
         for hook in group.hooks:
             if plan["mode"] not in hook.modes:
@@ -66,6 +76,8 @@ def _serve(sock, plan):
                     descriptors.append(program)
                 descriptors += held.descriptors
                 manifest["events"] += held.events
+        if group.name == "network":
+            manifest["warnings"] += filter(None, [services.seen(bcc.lib.bpf_table_fd(module, b"services"))])
     handoff.hand_over(sock, manifest, descriptors)
 
 
@@ -112,14 +124,17 @@ def _compile(bcc, groups, plan, btf):
     directory = plan["bpf"]
     os.chdir(directory)  # BCC looks for included files in the working directory first
     os.environ["BCC_KERNEL_SOURCE"] = directory
-    found = source.definitions(groups, plan["mode"], kernel.MACHINE, btf, plan["test_comm"])
-    flags = ["-D%s=%s" % item for item in found.items()] + ["-Wno-unused-function"]
 
     def compiled(some):
+        sizes = plan["sizes"] if APPS in some else {name: size for name, size in plan["sizes"].items() if name != "APPS"}
+        found = source.definitions(some, plan["mode"], kernel.MACHINE, btf, sizes, plan["test"])
+        flags = ["-D%s=%s" % item for item in found.items()] + ["-Wno-unused-function"]
         program = bcc.Quiet(text=source.text(some, directory), cflags=flags)
         _programs.append(program)
         return program.module
 
+    if not groups:
+        return {}, {}
     try:
         module = compiled(groups)
         return {group.name: module for group in groups}, {}
@@ -128,11 +143,21 @@ def _compile(bcc, groups, plan, btf):
             return {}, {groups[0].name: str(error)}
     modules, broken = {}, {}
     for group in groups:
+        if group is APPS:
+            broken[group.name] = "it takes all the other groups in one text"
+            continue
         try:
             modules[group.name] = compiled([group])
         except Exception as error:  # pylint: disable=broad-except
             broken[group.name] = str(error)
     return modules, broken
+
+
+def _memory(bcc, module):
+    """Bytes that the maps of a module take in the kernel, as it says itself (map_fdinfo, `memlock`)."""
+    descriptors = [bcc.lib.bpf_table_fd_id(module, number) for number in range(bcc.lib.bpf_num_tables(module))]
+    lines = [line for descriptor in descriptors for line in kernel.read("/proc/self/fdinfo/%d" % descriptor).splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("memlock:"))
 
 
 _programs = []  # BCC closes the maps of a program when its object goes

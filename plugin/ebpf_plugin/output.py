@@ -9,9 +9,11 @@ from . import life, log, protocol
 class Protocol:
     """A view of the ticks for the agent. As every view it is a context; begin() gets the first sample, show() the rest."""
 
-    def __init__(self, shown):
-        self._shown = shown
-        self._sent = {}  # chart id: the time of its last block; a chart that had a gap has an older one than the others
+    def __init__(self, shown, every=1):
+        self._shown, self._every = shown, every
+        self._prefixes = {each.full_id: protocol.prefixes(each) for each in shown}
+        self._declared = {}  # full id: Shown, of those whose dimensions come and go
+        self._sent = {}  # full id: the time of its last block; a chart that had a gap has an older one than the others
 
     def __enter__(self):
         return self
@@ -22,15 +24,23 @@ class Protocol:
     def begin(self, now, values):
         """The agent needs no baseline from us: it keeps the first values to itself."""
 
-    def show(self, now, values):
-        lines = []
-        for each, of_chart in zip(self._shown, values):
-            last = self._sent.get(each.id)
-            block = list(protocol.sample(each, of_chart, None if last is None else round((now - last) * 1e6)))
+    def show(self, now, values, more=()):
+        """`values` are those of the charts that were declared before; `more` are pairs of Shown and values."""
+        parts = []
+        for each, _ in more:
+            before = self._declared.get(each.full_id)
+            if each is not before:
+                parts += protocol.chart(each, self._every, before)
+                self._declared[each.full_id] = each
+                self._prefixes[each.full_id] = protocol.prefixes(each)
+        for each, of_chart in [*zip(self._shown, values), *more]:
+            last = self._sent.get(each.full_id)
+            elapsed = None if last is None else round((now - last) * 1e6)
+            block = protocol.sample(self._prefixes[each.full_id], of_chart, elapsed)
             if block:
-                self._sent[each.id] = now
-            lines += block
-        write("".join(lines) or protocol.KEEP_ALIVE)
+                self._sent[each.full_id] = now
+            parts.append(block)
+        write("".join(parts) or protocol.KEEP_ALIVE)
 
 
 def declare(shown, every):

@@ -5,7 +5,6 @@ cleaned here and ids are demanded.
 """
 from __future__ import annotations
 
-TYPE = "ebpf"
 PLUGIN = "ebpf.plugin"
 LONGEST_TEXT = 200  # far below the agent's limit of 15,000 bytes a line
 
@@ -18,38 +17,53 @@ def quoted(text):
 
 def _id(text):
     """`text` if it may stand unquoted as an id, else ValueError."""
-    if not text or len(text) > 150 or not all(c.isascii() and (c.isalnum() or c in "_-.") for c in text):
+    plain = text.isascii() and all(c.isalnum() or c in "_-." for c in text)
+    if not plain or not text or text.endswith(".") or len(text) > 150:
         raise ValueError("not an id: %r" % text)
     return text
 
 
-def chart(shown, every):
-    """CHART and DIMENSION lines that declare a Shown; `every` is its interval in seconds."""
-    yield "CHART %s.%s '' %s %s %s %s line %d %d '' %s %s\n" % (
-        TYPE, _id(shown.id), quoted(shown.title), quoted(shown.units), quoted(shown.family),
-        quoted("%s.%s" % (TYPE, shown.id)), shown.priority, every, quoted(PLUGIN), quoted(shown.group))
-    for line in shown.lines:
-        yield "DIMENSION %s '' %s %d 1\n" % (_id(line.id), line.algorithm, line.multiplier)
+def chart(shown, every, before=None):
+    """CHART and DIMENSION lines that declare a Shown; `every` is its interval in seconds.
 
-
-def sample(shown, values, microseconds):
-    """One BEGIN, SET..., END block. `values` has an int or None for each line; a None is a gap, no SET line.
-
-    `microseconds` since the chart's last block, None if there was none. No block at all if every value is a gap.
+    If it was declared as `before`, only dimensions that are new, have another name, or are gone.
     """
-    if all(value is None for value in values):
-        return
-    yield "BEGIN %s.%s%s\n" % (TYPE, _id(shown.id), "" if microseconds is None else " %d" % microseconds)
-    for line, value in zip(shown.lines, values):
-        if value is not None:
-            yield "SET %s = %d\n" % (_id(line.id), _int64(value))
-    yield "END\n"
+    yield "CHART %s '' %s %s %s %s %s %d %d '' %s %s\n" % (
+        _id(shown.full_id), quoted(shown.title), quoted(shown.units), quoted(shown.family), quoted(shown.full_id),
+        shown.kind, shown.priority, every, quoted(PLUGIN), quoted(shown.group))
+    known = {line.id: line.name for line in before.lines} if before else {}
+    for line in shown.lines:
+        if known.pop(line.id, None) != line.name:
+            yield "DIMENSION %s %s %s %d 1\n" % (_id(line.id), quoted(line.name), line.algorithm, line.multiplier)
+    for line in before.lines if before else ():
+        if line.id in known:
+            yield "DIMENSION %s %s %s %d 1 'obsolete'\n" % (_id(line.id), quoted(line.name), line.algorithm, line.multiplier)
+
+
+def prefixes(shown):
+    """What the lines of each of its blocks begin with: BEGIN's, and SET's of each line in order. Made once, as it takes
+    longer than all the rest of a tick."""
+    return "BEGIN " + _id(shown.full_id), tuple("SET %s = " % _id(line.id) for line in shown.lines)
+
+
+def sample(begins, values, microseconds):
+    """One BEGIN, SET..., END block as a text. `values` has an int or None for each line; a None is a gap, no SET line.
+
+    `begins` are prefixes(); `microseconds` since the chart's last block, None if there was none. Empty if every value is a
+    gap.
+    """
+    begin, sets = begins
+    lines = [prefix + str(_int64(value)) for prefix, value in zip(sets, values) if value is not None]
+    if not lines:
+        return ""
+    return "\n".join([begin if microseconds is None else "%s %d" % (begin, microseconds), *lines, "END\n"])
 
 
 def _int64(value):
     """The agent reads signed 64-bit numbers; a counter that passes their end goes on from the other, as its C would."""
-    return (value + 2 ** 63) % 2 ** 64 - 2 ** 63
+    return value if -MOST <= value < MOST else (value + MOST) % (2 * MOST) - MOST
 
 
+MOST = 2 ** 63
 KEEP_ALIVE = "\n"
 DISABLE = "DISABLE\n"

@@ -65,3 +65,9 @@ def has_kprobes():
         return os.path.exists(tracefs.root() + "/kprobe_events")
     except tracefs.NoTracefs:
         return os.path.exists("/sys/kernel/debug/kprobes")
+
+
+def lacks_symbol(symbol):
+    """Whether /proc/kallsyms certainly has no such function: it can be read, and has others."""
+    names = {line.split()[2] for line in kernel.read("/proc/kallsyms").splitlines()}
+    return bool(names) and symbol not in names

@@ -4,22 +4,29 @@ from __future__ import annotations
 from collections import namedtuple
 
 
-class Shown(namedtuple("Shown", "group id title units family priority lines")):
-    """A chart that is declared. `group` is the group's name, `title` the chart's with what its numbers mean here."""
+class Shown(namedtuple("Shown", "group id title units family priority lines kind type", defaults=("line", "ebpf"))):
+    """A chart that is declared. `group` is the group's name, `title` the chart's with what its numbers mean here; `kind` is
+    line or stacked, `type` what stands before the id."""
 
     __slots__ = ()
 
+    @property
+    def full_id(self):
+        return "%s.%s" % (self.type, self.id)
 
-class Line(namedtuple("Line", "id algorithm multiplier plus minus rungs")):
-    """A dimension that is measured. `plus` and `minus` are places in the group's counters, `rungs` those of its hooks."""
+
+class Line(namedtuple("Line", "id algorithm multiplier plus minus rungs name", defaults=("",))):
+    """A dimension that is measured. `plus` and `minus` are places in the group's counters, `rungs` those of its hooks.
+    `name` is for people, if it is not the id."""
 
     __slots__ = ()
 
 
 def pack(charts):
     """Plain tuples, for marshal."""
-    return tuple(tuple(chart[:-1]) + (tuple(map(tuple, chart.lines)),) for chart in charts)
+    return tuple(tuple(chart._replace(lines=tuple(map(tuple, chart.lines)))) for chart in charts)
 
 
 def unpack(charts):
-    return tuple(Shown(*chart[:-1], tuple(Line(*line) for line in chart[-1])) for chart in charts)
+    charts = (Shown(*chart) for chart in charts)
+    return tuple(chart._replace(lines=tuple(Line(*line) for line in chart.lines)) for chart in charts)

@@ -14,7 +14,7 @@ import time
 
 from . import kernel, life, output, privilege, shown
 from .collector import Collector
-from .counters import Counters
+from .counters import Counters, Rows
 from .missed import Missed
 
 NOW_AND_THEN = 60  # ticks
@@ -44,7 +44,7 @@ def main(page):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, life.SIGNALS)
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
-        run(state, output.Protocol(shown.unpack(state["shown"])))
+        run(state, output.Protocol(shown.unpack(state["shown"]), state["every"]))
     except life.Stop as stop:
         status = stop.status
     life.leave(status)
@@ -54,27 +54,57 @@ def run(state, view):
     """Tick until state["ticks"] have been shown (None: for ever). Raises life.Stop.
 
     state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None,
-     "programs": {name: descriptor}, "events": names of kprobe events}
+     "programs": {name: descriptor}, "events": names of kprobe events, "connections": connections.plan() or None,
+     "apps": what apps.Apps wants and "rows" that have a process already, or None}
     """
     charts = shown.unpack(state["shown"])
-    readers = {group: Counters(*of_group) for group, of_group in state["maps"].items()}
+    readers, changing = _readers(state)
     misses = Missed(state["programs"], state["events"])
-    privilege.drop(lambda: [reader.read() for reader in readers.values()])
+    changing += _connections(state["connections"])
+    privilege.drop(lambda: [reader.read() for reader in (*readers.values(), *changing)])
     collector = Collector(charts, readers, state["every"])
     gc.freeze()
     with view:
-        tick(collector, view, life.Pulse(state["every"]), state["ticks"], misses.tell)
+        tick(collector, view, life.Pulse(state["every"]), state["ticks"], misses.tell, changing)
 
 
-def tick(collector, view, pulse, ticks, now_and_then):
-    """The loop. The first sample is only compared with: a view gets it to know where the counters began."""
+def _readers(state):
+    """({group: reader of its counters}, [Apps, if it is wanted])"""
+    apps = state["apps"]
+    if not apps:
+        return {group: Counters(*of_group) for group, of_group in state["maps"].items()}, []
+    from .apps import Apps
+    known = set(apps["rows"])
+    readers = {group: Rows(*of_group, apps["tables"]["apps_rows"], len(apps["ids"]), known) if group != "apps"
+               else Counters(*of_group) for group, of_group in state["maps"].items()}
+    return readers, [Apps(apps, {group: reader for group, reader in readers.items() if group != "apps"}, known)]
+
+
+def _connections(connected):
+    """Connections, if they are wanted; imported only then."""
+    if connected:
+        from .connections import Connections
+        resolver = None
+        if connected["hosts"]:
+            from .names import RES_OPTIONS, Resolver
+            os.environ.setdefault("RES_OPTIONS", RES_OPTIONS)
+            resolver = Resolver(connected["hostnames"], time.monotonic)
+        yield Connections(connected, resolver)
+
+
+def tick(collector, view, pulse, ticks, now_and_then, changing=()):
+    """The loop. The first sample is only compared with: a view gets it to know where the counters began.
+
+    `changing` have a tick() that is told of the samples and gives pairs of Shown and values.
+    """
     now = time.monotonic()
     view.begin(now, collector.tick(now))
     done = 0
     while ticks is None or done < ticks:
         pulse.wait()
         now = time.monotonic()
-        view.show(now, collector.tick(now))
+        values = collector.tick(now)
+        view.show(now, values, [pair for each in changing for pair in each.tick(now, collector.samples)])
         done += 1
         if done % NOW_AND_THEN == 0:
             now_and_then()

@@ -7,6 +7,8 @@ import os
 from types import SimpleNamespace
 
 import pytest
+import test_golden_applications
+import test_golden_connections
 
 from ebpf_plugin import log, output, shown, steady
 from ebpf_plugin.collector import Collector
@@ -28,6 +30,11 @@ CASES.update({
     # a probe at the call knows only what was asked for
     "vfs-entry-probe": (OF["vfs"], "entry", "probe", {}),
     "vfs-entry-tracepoint": (OF["vfs"], "entry", "tracepoint", {}),
+    # a probe at the call knows only what was asked for; tracepoints tell of sockets that are destroyed, not of calls
+    "network-entry-probe": (OF["network"], "entry", "probe", {}),
+    "network-return-tracepoint": (OF["network"], "return", "tracepoint", {}),
+    "network-return-without-tcp": (OF["network"], "return", "trampoline", {
+        "tcp_send": None, "tcp_recv": None, "tcp_close": None, "retransmit": None}),
     # what is not measured is not declared: a dimension of two, both of process_status, a chart of its own
     "process-entry-without-release": (OF["process"], "entry", "tracepoint", {"release": None}),
     "vfs-return-without-unlink": (OF["vfs"], "return", "trampoline", {"unlink": None}),
@@ -74,4 +81,5 @@ def test_golden(name, request, monkeypatch, capfd):
 
 
 def test_no_golden_file_is_forgotten():
-    assert {name[:-4] for name in os.listdir(HERE) if name.endswith(".txt")} == set(CASES)
+    names = {name[:-4] for name in os.listdir(HERE) if name.endswith(".txt")}
+    assert names == set(CASES) | set(test_golden_applications.CASES) | set(test_golden_connections.CASES)

@@ -12,21 +12,28 @@ from live import Attached, missing_feature
 from plugin import PATIENCE, ROOT
 
 
-hooks, cases = {}, {}  # by rung and mode: (attached there, all); outcomes of test_counts
+hooks, cases = {}, {}  # by rung and mode: [(attached there, all) of each test]; outcomes of the exact tests
 
 
 def pytest_runtest_logreport(report):
-    _, found, name = report.nodeid.partition("test_counts.py::test_counts[")
-    if found and report.when == "call":
-        cases.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
+    for test in ("test_counts.py::test_counts[", "test_network.py::test_network["):
+        _, found, name = report.nodeid.partition(test)
+        if found and report.when == "call" and not report.skipped:
+            cases.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
 
 
 def pytest_terminal_summary(terminalreporter):
     """The table of the README, a kernel's part."""
     for attached_on, outcomes in cases.items():
         terminalreporter.write_line("%s | %s | %d of %d hooks | %d of %d workloads exact" % (
-            os.uname().release, attached_on.replace("-", " | "), *hooks[attached_on],
+            os.uname().release, attached_on.replace("-", " | "), *map(sum, zip(*hooks[attached_on])),
             outcomes.count("passed"), len(outcomes)))
+
+
+def note_hooks(name, attached):
+    """For the summary: `name` is RUNG-MODE."""
+    rungs = [hook["rung"] for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
+    hooks.setdefault(name, []).append((rungs.count(attached.rung), len(rungs)))
 
 
 @pytest.fixture(scope="session", params=["%s-%s" % (rung, mode) for rung in RUNGS for mode in MODES])
@@ -37,8 +44,7 @@ def attached(request):
     if missing:
         pytest.skip(missing)
     found = Attached(rung, mode)
-    rungs = [hook["rung"] for of_group in found.loaded.hooks.values() for hook in of_group.values()]
-    hooks[request.param] = rungs.count(rung), len(rungs)
+    note_hooks(request.param, found)
     yield found
     found.close()
 

@@ -8,24 +8,31 @@ from ebpf_plugin.btf import BTF, NoBTF
 from ebpf_plugin.collector import Collector
 from ebpf_plugin.counters import Counters
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.apps import APPS
+from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.lineup import lineup
 
 COMM = "wl-%d" % os.getpid()
+OF_PROCESSES = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # what a process name selects
+EVERYTHING = {"ports": None, "networks": None}
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 
 
 class Attached:
-    """The whole of what is loaded for one rung and mode, and what the charts say now."""
+    """The whole of what is loaded for one rung and mode, and what the charts say now.
 
-    def __init__(self, rung, mode):
-        self.rung, self.mode = rung, mode
+    `only` is {"comm": name of a process} or {"netns": number of a network namespace}: nobody else's events count.
+    """
+
+    def __init__(self, rung, mode, groups=OF_PROCESSES, only=None, sizes=None, filters=None):
+        self.rung, self.mode, self.groups = rung, mode, groups
         self.loaded = handoff.load({
-            "groups": [group.name for group in GROUPS], "mode": mode, "rung": rung,
-            "bpf": directories.data("bpf"), "test_comm": COMM,
+            "groups": [group.name for group in groups], "mode": mode, "rung": rung, "bpf": directories.data("bpf"),
+            "test": only or {"comm": COMM}, "sizes": sizes or {}, "filters": filters or EVERYTHING,
         })
-        self.shown = lineup(GROUPS, mode, self.loaded.hooks)
-        readers = {group.name: Counters(self.loaded.maps[group.name], len(group.counters)) for group in GROUPS}
-        self._collector = Collector(self.shown, readers, 1)
+        self.shown = lineup(groups, mode, self.loaded.hooks)
+        self.readers = {group.name: Counters(self.loaded.maps[group.name], len(group.counters)) for group in groups}
+        self._collector = Collector(self.shown, self.readers, 1)
 
     def values(self):
         """{"chart.dimension": value so far}, of the counting dimensions."""

@@ -13,7 +13,10 @@ PATIENCE = 60  # seconds, for an emulated machine
 
 
 class Plugin:
-    """A running plugin with a pipe at each end. `lines` are those that it has printed so far."""
+    """A running plugin with a pipe at each end. `lines` are those that it has printed so far; `block` is one that comes once
+    a tick, in the first write of a tick or its last (process_status may leave its first ticks out)."""
+
+    block = "BEGIN ebpf.exit"
 
     def __init__(self, *arguments, stdin=subprocess.PIPE, command=(), environment=(), plugin=PLUGIN, **popen):
         self.process = subprocess.Popen(
@@ -46,8 +49,7 @@ class Plugin:
         self.until(lambda lines: self._ends() >= have + n)
 
     def _ends(self):
-        # the last chart of a tick; process_status may leave its first ticks out
-        return sum(line.startswith("BEGIN ebpf.exit") for line in self.lines)
+        return sum(line.startswith(self.block) for line in self.lines)
 
     def last(self):
         """{"chart.dimension": the last value that was set}"""

@@ -174,7 +174,7 @@ loader.main(int(sys.argv[2]))
 def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
     """On the probe rung in return mode, where it makes events that would outlive it."""
     plan = {"groups": ["file", "vfs", "process"], "mode": "return", "rung": "probe", "bpf": directories.data("bpf"),
-            "test_comm": ""}
+            "sizes": {}, "test": {}}
     with pytest.raises(handoff.LoaderFailed, match="the loader died after stage '%s'" % stage):
         handoff.load(plan, start=DIES % stage)
 

@@ -38,9 +38,9 @@ def attached(group, rung="trampoline", **rungs):
 def loaded(*groups, **rungs):
     """What handoff.load() gives, without a kernel."""
     return Loaded(
-        maps={group.name: index for index, group in enumerate(groups)},
+        maps={group.name: index for index, group in enumerate(groups)}, tables={},
         hooks={group.name: attached(group, **rungs) for group in groups},
-        broken={}, events=[], programs={}, descriptors=[],
+        broken={}, events=[], programs={}, warnings=[], memory=0, descriptors=[],
     )
 
 

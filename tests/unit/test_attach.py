@@ -242,6 +242,28 @@ def test_an_optional_function_that_is_missing(play, choice, way, functions, wher
     assert places == (["%s:%s" % (way, name) for name in where] if where else None)
 
 
+@pytest.mark.parametrize("exists, functions, where", [
+    (True, ("f", "g"), ["f", "g"]),
+    (False, ("f", "g"), ["f"]),
+    (False, ("f",), ["f"]),
+    (True, ("f",), None),  # it is missed where the kernel has what it belongs to
+])
+@pytest.mark.parametrize("choice, way", [("trampoline", "fentry"), ("probe", "kprobe")])
+def test_a_function_of_what_the_kernel_may_not_have(play, tmp_path, choice, way, exists, functions, where):
+    mark = tmp_path / "if_inet6"
+    if exists:
+        mark.touch()
+    hook = Hook("h", ("c",), (Function("f", ("f",)), Function("g", ("g",), only_with=str(mark))))
+    rung, places, _ = attach(play(functions, choice=choice), hook)
+    assert rung == (choice if where else None)
+    assert places == (["%s:%s" % (way, name) for name in where] if where else None)
+
+
+def test_a_hook_of_nothing_but_what_the_kernel_does_not_have(play):
+    hook = Hook("h", ("c",), (Function("g", ("g",), only_with="/nowhere"),))
+    assert attach(play(("g",)), hook)[0] is None
+
+
 @pytest.mark.parametrize("ways, choice, mode, where", [
     (AT_CALL, "trampoline", "return", ["fentry:f"]),
     (AT_CALL, "probe", "return", ["kprobe:f"]),

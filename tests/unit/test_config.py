@@ -7,8 +7,8 @@ from fakes import FUZZ, ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebpf_plugin import config
-from ebpf_plugin.config import OPTIONS, RUNG_CHOICES, Settings
+from ebpf_plugin import config, viewer
+from ebpf_plugin.config import OPTIONS, RUNG_CHOICES, Settings, Text
 from ebpf_plugin.group import MODES
 from ebpf_plugin.groups import GROUPS
 
@@ -52,10 +52,32 @@ def load(tmp_path, text):
     ("[global]\n# \u00e9\napps = no", {"apps": False}),
     (b"[global]\n# \xff\napps = no", {"apps": False}),
     ("[global]\n\0apps\0 = no\0", {"apps": False}),
-    ("[network viewer]\nports = *\nips = !10.0.0.0/8\n[network connections]\nx = y\n[service name]\n80 = http", {}),
+    ("[ebpf programs]\nnetwork connection monitoring = no", {"connections": False}),
+    ("[network viewer]\nports = 80", {"ports": Text("80", "PATH:2")}),
+    ("[network connections]\nports = 80 !81", {"ports": Text("80 !81", "PATH:2")}),
+    ("[network viewer]\n\n   ips = ::1  10.0.0.1 ", {"ips": Text("::1  10.0.0.1", "PATH:3")}),
+    ("[network viewer]\nhostnames =", {"hostnames": Text("", "PATH:2")}),
+    ("[network viewer]\nhostnames = !a = b", {"hostnames": Text("!a = b", "PATH:2")}),
+    ("[network viewer]\nports = 1\n[network connections]\nports = 2", {"ports": Text("2", "PATH:4")}),
+    ("[network viewer]\nmaximum dimensions = 0", {"dimensions": 0}),
+    ("[network connections]\nmaximum dimensions = 05000", {"dimensions": 5000}),
+    ("[network viewer]\nresolve hostname ips = yes", {"resolve_hosts": True}),
+    ("[network viewer]\nresolve hostname ips = yes\nresolve hostnames = no", {}),
+    ("[network viewer]\nresolve hostnames = no\nresolve hostname ips = yes", {}),
+    ("[network viewer]\nresolve service names = no", {"resolve_services": False}),
+    ("[service name]\n80 = http\n 443 =  a b ", {"services": {80: "http", 443: "a b"}}),
+    ("[service name]\n080 = x", {"services": {80: "x"}}),
 ])
 def test_a_text_sets(tmp_path, text, changed):
-    assert load(tmp_path, text) == (DEFAULTS._replace(**changed), [])
+    found, messages = load(tmp_path, text)
+    assert (placed(tmp_path, found), messages) == (DEFAULTS._replace(**changed), [])
+
+
+def placed(tmp_path, found):
+    """Settings with PATH for the file's."""
+    return found._replace(**{
+        name: value._replace(where=value.where.replace(str(tmp_path / "ebpf.conf"), "PATH"))
+        for name, value in found._asdict().items() if isinstance(value, Text)})
 
 
 @pytest.mark.parametrize("truth, words", [(True, config.YES), (False, config.NO)])
@@ -65,7 +87,9 @@ def test_booleans(tmp_path, truth, words):
             assert load(tmp_path, "[ebpf programs]\nfile = " + spelling) == (DEFAULTS._replace(file=truth), [])
 
 
-GLOBAL = "apps, disable apps, ebpf co-re tracing, ebpf load mode, load, update every"
+GLOBAL = ", ".join(sorted(
+    key for option in OPTIONS if option.section == "global" for key in (option.key, *(key for key, _ in option.also))))
+SECTIONS = "ebpf programs, global, network viewer, service name"
 PASSED_OVER = "; the whole file is passed over"
 BOOLEAN = ": expected yes or no; the default holds"
 SECONDS = ": expected a whole number of seconds, 1 to 3600; the default holds"
@@ -76,7 +100,7 @@ SECONDS = ": expected a whole number of seconds, 1 to 3600; the default holds"
     ("[global]\nApps = no", "2: unknown option 'Apps' in [global]; known are " + GLOBAL),
     ("[global]\nprocess = no", "2: unknown option 'process' in [global]; known are " + GLOBAL),
     (b"[global]\n\xff\xfe = no", "2: unknown option '\ufffd\ufffd' in [global]; known are " + GLOBAL),
-    ("\n[globl]\napps = no", "2: unknown section [globl]; known are ebpf programs, global"),
+    ("\n[globl]\napps = no", "2: unknown section [globl]; known are " + SECTIONS),
     ("[global]\napps = ja", "2: apps = 'ja'" + BOOLEAN),
     ("[global]\napps =", "2: apps = ''" + BOOLEAN),
     ("[global]\napps = no # never", "2: apps = 'no # never'" + BOOLEAN),
@@ -154,11 +178,12 @@ def test_a_bad_file_leaves_the_other_in_force(tmp_path):
 
 def test_the_umbrella_has_every_group():
     assert set(DEFAULTS.groups()) == {group.name for group in GROUPS}
-    assert DEFAULTS._replace(file=False, process=False).groups() == ("vfs",)
+    assert DEFAULTS._replace(file=False, process=False, network=False, apps=False).groups() == ("vfs",)
+    assert DEFAULTS._replace(file=False, vfs=False, process=False, apps=False).groups() == ("network",)
 
 
 def test_options_are_the_fields():
-    assert [option.field for option in OPTIONS] == list(Settings._fields)
+    assert [option.field for option in OPTIONS] + ["services"] == list(Settings._fields)
 
 
 def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
@@ -169,19 +194,23 @@ def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
     section, shown = None, []
     for line in text.splitlines():
         header = re.fullmatch(r"\[(.*)\]", line)
-        option = re.fullmatch(r"    # ([a-z -]+) = (\S+)", line)
+        option = re.fullmatch(r"    # ([a-z -]+) = (.*\S)", line)
         section = header.group(1) if header else section
         if option:
             shown.append((section, option.group(1), option.group(2)))
         assert header or not line or line.lstrip().startswith("#"), "not commented: " + line
     assert shown == [(option.section, option.key, as_text(option)) for option in OPTIONS]
 
-    uncommented = re.sub(r"(?m)^    # ([a-z -]+ = \S+)$", r"    \1", text)
-    assert load(tmp_path, uncommented) == (DEFAULTS, [])
+    uncommented = re.sub(r"(?m)^    # ([a-z0-9 -]+ = .*\S)$", r"    \1", text)
+    found, messages = load(tmp_path, uncommented)
+    assert messages == [] and viewer.settle(found, {})[1] == []
+    nowhere = {name: value._replace(where="") for name, value in found._asdict().items() if isinstance(value, Text)}
+    assert found._replace(**nowhere) == DEFAULTS._replace(services={19999: "Netdata"})
 
 
 def as_text(option):
     value = getattr(DEFAULTS, option.field)
+    value = value.text if isinstance(value, Text) else value
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
@@ -199,13 +228,25 @@ def check(scratch, data):
         place = re.match(re.escape(str(scratch)) + r":(\d+): \S", message)
         assert place and 1 <= int(place.group(1)) <= lines
     assert found.mode in MODES and found.rung in RUNG_CHOICES and 1 <= found.every <= 3600
-    assert all(isinstance(getattr(found, name), bool) for name in ("apps", "process", "file", "vfs", "network"))
+    assert all(isinstance(getattr(found, option.field), bool) for option in OPTIONS if isinstance(as_default(option), bool))
+    assert 0 <= found.dimensions <= 5000
+    assert all(0 < port < 65536 and isinstance(name, str) for port, name in found.services.items())
+    for value in found:
+        if isinstance(value, Text) and value.where:
+            assert re.fullmatch(re.escape(str(scratch)) + r":\d+", value.where)
+    for message in viewer.settle(found, {}, "")[1]:
+        assert re.match(re.escape(str(scratch)) + r":\d+: \S", message)
+
+
+def as_default(option):
+    return getattr(DEFAULTS, option.field)
 
 
 # lines that go deeper than arbitrary text would
 PIECES = st.sampled_from(
     ["[", "]", "=", ":", "#", ";", " ", "\t", "\r", "\f", "\0", "\x1c", "\u2028", "'", '"', "\\", "yes", "no", "99999999999"]
-    + [text for option in OPTIONS for text in (option.key, "[%s]" % option.section)])
+    + [text for option in OPTIONS for text in (option.key, "[%s]" % option.section)]
+    + ["[service name]", "[network connections]", "80", "19999", "!", "*", "-"])
 LINES = st.lists(st.lists(PIECES, max_size=6).map("".join) | st.text(), max_size=12).map("\n".join)
 
 

@@ -44,3 +44,81 @@ def test_a_read_that_fails(monkeypatch):
     monkeypatch.setattr(kernel, "bpf", bpf)
     with pytest.raises(OSError):
         counters.Counters(9, 3).read()
+
+
+class Kernel:
+    """Rows of two counters on three CPUs; `marks` are the rows that had a process. `reads` are the rows that were asked for."""
+
+    def __init__(self):
+        self.rows, self.marks, self.reads, self.error = {}, set(), [], None
+
+    def map_lookup(self, descriptor, key, size):
+        assert (descriptor, key, size) == (8, bytes(4), 5)
+        if self.error:
+            raise self.error
+        return bytes(row in self.marks for row in range(size))
+
+    def bpf(self, command, attributes):
+        descriptor, _, key, value, flags = struct.unpack("=IIQQQ", attributes)
+        assert (command, descriptor, flags) == (kernel.BPF_MAP_LOOKUP_ELEM, 9, 0)
+        row = ctypes.c_uint32.from_address(key).value
+        self.reads.append(row)
+        data = struct.pack("=6Q", *self.rows.get(row, (0,) * 6))
+        ctypes.memmove(value, data, len(data))
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """(Kernel, rows that the collector knows, Rows)"""
+    found, known = Kernel(), {0}
+    monkeypatch.setattr(kernel, "read", lambda path: "0-2\n")
+    monkeypatch.setattr(kernel, "bpf", found.bpf)
+    monkeypatch.setattr(kernel, "map_lookup", found.map_lookup)
+    return found, known, counters.Rows(9, 2, 8, 5, known)
+
+
+def test_rows_of_applications_and_their_sum(played):
+    found, known, reader = played
+    found.rows = {0: (1, 2, 10, 20, 100, 200), 3: (5, 0, 0, 0, 0, 2 ** 63), 4: (7,) * 6}
+    found.marks = {3}
+    assert reader.read() == (116, 222 + 2 ** 63)
+    assert reader.rows == {0: (111, 222), 3: (5, 2 ** 63)}
+    # what neither the kernel nor the collector has given to anybody is not read
+    assert found.reads == [0, 3]
+    known.add(4)
+    assert reader.read() == (137, 243 + 2 ** 63) and reader.rows[4] == (21, 21)
+
+
+def test_a_row_that_changes(played):
+    found, _, reader = played
+    found.marks = {1, 2}
+    found.rows = {1: (1, 1, 0, 0, 0, 0), 2: (2, 2, 0, 0, 0, 0)}
+    reader.read()
+    before = reader.rows[2]
+    found.rows[1] = 0, 0, 4, 1, 0, 0
+    assert reader.read() == (6, 3)
+    assert reader.rows == {0: (0, 0), 1: (4, 1), 2: (2, 2)}
+    assert reader.rows[2] is before, "what has not changed is not made anew"
+
+
+def test_a_row_whose_processes_are_gone_stays(played):
+    found, _, reader = played
+    found.marks, found.rows = {2}, {2: (3,) * 6}
+    assert reader.read() == (9, 9) == reader.read()
+    assert reader.rows == {0: (0, 0), 2: (9, 9)}
+
+
+def test_rows_that_cannot_be_read(played):
+    found, _, reader = played
+    found.error = OSError(1, "Operation not permitted")
+    with pytest.raises(OSError):
+        reader.read()
+    found.error = None
+    assert reader.read() == (0, 0)
+
+
+def test_the_collectors_rows_are_only_read(played):
+    found, known, reader = played
+    found.marks = {1, 4}
+    reader.read()
+    assert known == {0}

@@ -5,9 +5,10 @@ import re
 import pytest
 from fakes import GROUP, ROOT
 
-from ebpf_plugin import source
+from ebpf_plugin import connections, flows, source, viewer
 from ebpf_plugin.group import ENTRY, MODES, RUNGS, hook_of, validate
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.network import NETWORK
 
 
 def read(*path):
@@ -45,8 +46,18 @@ def programs_in(text):
     return re.findall(r"\bint (\w+)\([^()]* \*ctx\)", text)
 
 
+def text_of(group):
+    """Its parts and its own file, with one of two alternatives only (#else)."""
+    text = "\n".join(joined(read("bpf", name + ".c")) for name in group.parts + (group.name,))
+    return re.sub(r"(?ms)^#else.*?^#endif$", "", text)
+
+
+def read_all(group):
+    return "\n".join(read("bpf", name + ".c") for name in group.base + group.parts + (group.name,))
+
+
 def programs_of(group):
-    names = programs_in(expanded(read("bpf", group.name + ".c")))
+    names = programs_in(expanded(text_of(group)))
     assert len(names) == len(set(names))
     return set(names)
 
@@ -79,7 +90,7 @@ def test_a_macro_makes_one_program():
 
 @every_group
 def test_the_enum_is_the_counters(group):
-    names = re.search(r"(?s)enum %s_counter \{(.*?)\}" % group.name, read("bpf", group.name + ".c")).group(1)
+    names = re.search(r"(?s)enum %s_counter \{(.*?)\}" % group.name, text_of(group)).group(1)
     *counters, last = re.findall(r"\w+", names)
     assert tuple(counter.lower() for counter in counters) == group.counters
     assert last == group.name.upper() + "_COUNTERS"
@@ -97,14 +108,60 @@ def test_all_groups_fit_into_one_text():
 
 @every_group
 def test_numbers_of_arguments_are_defined(group):
-    used = set(re.findall(r"\bNARGS_\w+", expanded(read("bpf", group.name + ".c"))))
+    used = set(re.findall(r"\bNARGS_\w+", expanded(joined(read_all(group)))))
     assert used <= set(source.definitions((group,), ENTRY, "x86_64"))
+
+
+class Everything:
+    """A BTF that has all that it is asked for."""
+
+    @staticmethod
+    def function(symbol):
+        return 1, 3
+
+    @staticmethod
+    def bit_offset(struct_name, member):
+        return 64
+
+    @staticmethod
+    def raw_tracepoint_arguments(name):
+        return 3
+
+
+@every_group
+def test_fields_are_defined_and_used(group):
+    given = source.definitions((group,), ENTRY, "x86_64", Everything)
+    assert {field.macro for field in group.fields} <= set(given)
+    assert not [field.macro for field in group.fields if not re.search(r"\b%s\b" % field.macro, joined(read_all(group)))]
+    assert source.missing(group, Everything) == []
+
+
+def test_sizes_are_used():
+    sizes = viewer.sizes(viewer.Viewer("", [], 500, {}, False, ()), 2, True)
+    assert not [name for name in sizes if not re.search(r"\b%s\b" % name, joined(read_all(NETWORK)))]
+
+
+@every_group
+def test_fields_are_told_apart(group):
+    macros = [field.macro for field in group.fields]
+    assert len(macros) == len(set(macros)) and all(len(step) == 2 for field in group.fields for step in field.path)
+
+
+@every_group
+def test_tables_are_in_the_text(group):
+    assert all(re.search(r"BPF_\w+\([^;]*\b%s\b" % table, read_all(group)) for table in group.tables)
 
 
 @every_group
 def test_each_counter_is_shown(group):
     shown = {counter for chart in group.charts for dim in chart.dims for counter in dim.plus + dim.minus}
-    assert shown == set(group.counters)
+    if group is NETWORK:
+        totals = {counter for side in connections.INBOUND.values() for measure in flows.MEASURES
+                  for counter in connections._totals(side, measure)}
+        assert not shown & totals
+        shown |= totals
+    if group.charts:
+        assert shown == set(group.counters)
 
 
 @every_group
@@ -151,11 +208,12 @@ def test_no_group_is_left_out():
     folder = os.path.join("plugin", "ebpf_plugin", "groups")
     for where, ending in (("bpf", ".c"), (folder, ".py")):
         names = {name[:-len(ending)] for name in os.listdir(os.path.join(ROOT, where)) if name.endswith(ending)}
-        assert names - {"__init__"} == {group.name for group in GROUPS}
+        parts = {part for group in GROUPS for part in group.base + group.parts} if where == "bpf" else {"__init__"}
+        assert parts <= names and names - parts == {group.name for group in GROUPS}
 
 
 def test_priorities_are_told_apart():
-    priorities = [chart.priority for group in GROUPS for chart in group.charts]
+    priorities = [chart.priority for group in GROUPS for chart in group.charts] + [chart[3] for chart in connections.CHARTS]
     assert len(priorities) == len(set(priorities))
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ebpf_plugin import handoff, life
+from ebpf_plugin import config, filters, handoff, life, viewer
 
 # The beginning of every fake loader: it has a socket and the plan.
 BEGIN = """
@@ -21,8 +21,8 @@ handoff.tell(sock, stage="attach")
 pipes = [os.pipe() for _ in range(plan["count"])]
 for number, (_, writing) in enumerate(pipes):
     os.write(writing, b"%d" % number)
-manifest = {"maps": {"toy": 2}, "hooks": {"toy": {"in": plan["hook"]}}, "broken": {"other": "why"}, "events": ["e"],
-            "programs": {"in_fexit": 0, "in_kprobe": 1}}
+manifest = {"maps": {"toy": 2}, "tables": {"rows": 1}, "hooks": {"toy": {"in": plan["hook"]}}, "broken": {"other": "why"},
+            "events": ["e"], "warnings": ["so so"], "memory": 4096, "programs": {"in_fexit": 0, "in_kprobe": 1}}
 handoff.hand_over(sock, manifest, [reading for reading, _ in pipes])
 """
 
@@ -52,6 +52,8 @@ def test_success(count):
     try:
         assert [int(os.read(descriptor, 9)) for descriptor in loaded.descriptors] == list(range(count))
         assert loaded.maps == {"toy": loaded.descriptors[2]}
+        assert loaded.tables == {"rows": loaded.descriptors[1]} and loaded.warnings == ["so so"]
+        assert loaded.memory == 4096
         assert loaded.programs == {"in_fexit": loaded.descriptors[0], "in_kprobe": loaded.descriptors[1]}
         assert loaded.hooks == {"toy": {"in": hook}}
         assert loaded.broken == {"other": "why"} and loaded.events == ["e"]
@@ -122,3 +124,16 @@ def test_a_stop_meanwhile_takes_the_loader_along(monkeypatch):
     monkeypatch.setattr(handoff, "_message", stop)
     with pytest.raises(life.Stop):
         handoff.load({}, start=BEGIN + "time.sleep(60)")
+
+
+def test_the_largest_plan_arrives_whole(nothing_is_left):
+    """Every second port and as many networks as ebpf.conf may make."""
+    wanted = config.load([])[0]
+    blocks = " ".join("10.%d.%d.0/24" % (number >> 7, number * 2 & 255) for number in range(filters.MOST_NETWORKS))
+    wanted = wanted._replace(ports=config.Text(" ".join(map(str, range(1, 65536, 2)))), ips=config.Text(blocks))
+    network, messages = viewer.settle(wanted, {}, "")
+    assert messages == [] and len(network.networks) == filters.MOST_NETWORKS
+    plan = {"count": 3, "hook": {}, "filters": {"ports": network.ports, "networks": network.networks}}
+    body = BEGIN + "assert len(plan['filters']['networks']) == %d\n" % filters.MOST_NETWORKS + GIVE
+    for descriptor in handoff.load(plan, start=body).descriptors:
+        os.close(descriptor)

@@ -2,8 +2,8 @@
 import pytest
 from fakes import GROUP, attached
 
-from ebpf_plugin.group import Note
-from ebpf_plugin.lineup import lineup
+from ebpf_plugin.group import Note, per_application
+from ebpf_plugin.lineup import apps_lineup, lineup
 
 
 def shape(shown):
@@ -51,3 +51,38 @@ def test_titles_say_what_is_unusual(mode, rungs, titles):
     taking, giving = GROUP.hooks
     group = GROUP._replace(hooks=(taking._replace(notes=(ASKED,)), giving._replace(notes=(LATE,))))
     assert [each.title for each in lineup((group,), mode, {"toy": attached(group, **rungs)})] == titles
+
+
+OF_APPS = GROUP._replace(apps=(
+    per_application("calls", "Calls", "calls/s", 20001, ("in_calls", "out_calls")),
+    per_application("errors", "Fails", "calls/s", 20002, ("in_errors",), modes=("return",)),
+))
+
+
+@pytest.mark.parametrize("mode, rungs, expected", [
+    ("entry", {}, {"calls": (0, 2)}),
+    ("return", {}, {"calls": (0, 2), "errors": (1,)}),
+    # a sum is never a part
+    ("return", {"out": None}, {"errors": (1,)}),
+    ("return", {"in": None}, {}),
+])
+def test_charts_of_applications(mode, rungs, expected):
+    found = apps_lineup((OF_APPS,), mode, {"toy": attached(OF_APPS, **rungs)})
+    assert {each.id: line.plus for each in found for line in each.lines} == expected
+    assert all(len(each.lines) == 1 and each.lines[0].multiplier == 1 and not each.lines[0].minus for each in found)
+    assert {(each.type, each.kind, each.group) for each in found} <= {("apps", "stacked", "toy")}
+    assert [each.full_id for each in found] == ["apps." + name for name in expected]
+    # they are no charts of the host's
+    assert lineup((OF_APPS,), mode, {"toy": attached(OF_APPS, **rungs)}) == \
+        lineup((GROUP,), mode, {"toy": attached(GROUP, **rungs)})
+
+
+def test_charts_of_applications_of_groups_that_are_not_there():
+    assert apps_lineup((OF_APPS,), "entry", {}) == () == apps_lineup((GROUP,), "entry", {"toy": attached(GROUP)})
+
+
+def test_charts_of_applications_say_what_is_unusual():
+    taking, giving = OF_APPS.hooks
+    group = OF_APPS._replace(hooks=(taking._replace(notes=(ASKED,)), giving))
+    found = apps_lineup((group,), "entry", {"toy": attached(group, **{"in": "probe"})})
+    assert [each.title for each in found] == ["Calls (asked)"]

@@ -1,4 +1,5 @@
 """The command: what arguments and files make of it, and how it gives up."""
+import json
 import marshal
 import os
 import subprocess
@@ -8,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from fakes import GROUP, ROOT, Reader, loaded
 
-from ebpf_plugin import VERSION, config, handoff, log, output, shown, steady
+from ebpf_plugin import VERSION, config, handoff, log, output, shown, steady, viewer
 from ebpf_plugin import __main__ as command
 from ebpf_plugin import btf as btf_module
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.network import NETWORK
 
 PLUGIN = os.path.join(ROOT, "plugin", "ebpf.plugin")
 DEFAULTS = config.load([])[0]
@@ -162,7 +164,7 @@ def test_what_will_not_heal(no_loader, said, capfd, arguments, printed):
 
 
 def test_nothing_is_enabled(no_loader, said, capfd):
-    assert run([], DEFAULTS._replace(file=False, vfs=False, process=False)) == 1
+    assert run([], DEFAULTS._replace(file=False, vfs=False, process=False, network=False)) == 1
     assert capfd.readouterr().out == "DISABLE\n"
     assert len(said) == 1 and "no group is enabled" in said[0]
 
@@ -199,7 +201,14 @@ def machine(monkeypatch):
     return set_up
 
 
-TOY = SimpleNamespace(groups=lambda: ("toy",), mode="entry", rung="auto", every=2)
+class Wanted(config.Settings):
+    """Settings by which the toy group is all that there is."""
+
+    def groups(self):
+        return ("toy",)
+
+
+TOY = Wanted(*DEFAULTS._replace(every=2, network=False))
 
 
 def test_no_hook_could_be_attached(machine, said, capfd):
@@ -257,3 +266,73 @@ def test_show_bpf(monkeypatch, said, capfd):
     assert all('#line 1 "%s.c"' % group.name in printed for group in GROUPS)
     assert "#define RETURN_MODE 0\n" in printed
     assert said == ["no BTF: not here"]
+
+
+NET_ONLY = DEFAULTS._replace(process=False, file=False, vfs=False, apps=False)
+
+
+@pytest.fixture
+def connected(machine, monkeypatch):
+    """connected(tables, warnings, rungs) -> (plans, states): the network group alone, with what the loader says of it."""
+    def set_up(tables=("flows",), warnings=(), **rungs):
+        plans, states = [], []
+
+        def load(plan):
+            plans.append(json.loads(json.dumps(plan)))
+            return loaded(NETWORK, **rungs)._replace(tables={name: 5 for name in tables}, warnings=list(warnings))
+
+        machine()
+        monkeypatch.setattr(command, "GROUPS", GROUPS)
+        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(steady, "become", lambda state, descriptors: states.append(
+            marshal.loads(marshal.dumps(state))) or 0)
+        return plans, states
+
+    return set_up
+
+
+def test_what_loader_and_collector_get_of_the_network_viewer(connected, said, capfd):
+    plans, states = connected(warnings=["something to know"])
+    wanted = NET_ONLY._replace(ports=config.Text("80"), dimensions=7, services={80: "web"}, resolve_hosts=True,
+                               hostnames=config.Text("!*.secret"))
+    assert run([], wanted) == 0
+    plan, state = plans[0], states[0]
+    assert plan["groups"] == ["network"] and plan["sizes"]["CONNECTIONS"] == 1 and plan["sizes"]["FILTER_PORTS"] == 1
+    assert len(plan["filters"]["ports"]) == 2 * 8192
+    assert plan["sizes"]["FILTER_ADDRESSES"] == len(plan["filters"]["networks"])
+    assert state["connections"]["map"] == 5 and state["connections"]["most"] == 7 and state["connections"]["hosts"]
+    assert state["connections"]["room"] == plan["sizes"]["FLOWS_MAX"]
+    assert dict(state["connections"]["names"])[80, "TCP"] == "web"
+    assert said == ["something to know"]
+
+
+@pytest.mark.parametrize("wanted, tables", [
+    (NET_ONLY._replace(connections=False), ("flows",)),
+    (NET_ONLY, ()),
+])
+def test_no_connections(connected, said, capfd, wanted, tables):
+    plans, states = connected(tables)
+    assert run([], wanted) == 0
+    assert states[0]["connections"] is None
+    assert plans[0]["sizes"]["CONNECTIONS"] == int(wanted.connections)
+
+
+def test_no_network_viewer_reads_no_filters(machine, monkeypatch, said, capfd):
+    plans = machine((1, 0, 2), (3, 0, 4))
+    monkeypatch.setattr(viewer, "settle", lambda *_: pytest.fail("nobody wants it"))
+    assert run(["--once"], TOY) == 0
+    assert plans[0]["filters"] is None and "CONNECTIONS" not in plans[0]["sizes"]
+
+
+def test_a_filter_that_is_wrong_is_logged_and_the_rest_holds(connected, said, capfd):
+    _, states = connected()
+    assert run([], NET_ONLY._replace(ports=config.Text("80 nosuchservice", "some.conf:3"))) == 0
+    assert len(said) == 1 and said[0].startswith("some.conf:3: ports: 'nosuchservice': ")
+    assert states
+
+
+def test_without_netaddr(connected, said, capfd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "netaddr", None)
+    connected()
+    assert run([], NET_ONLY) in (0, 1)
+    assert any("netaddr" in text for text in said)

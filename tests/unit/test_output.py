@@ -4,9 +4,11 @@ import os
 
 import pytest
 from fakes import GROUP, attached
+from pluginsd import Agent
 
 from ebpf_plugin import life, log, output
 from ebpf_plugin.lineup import lineup
+from ebpf_plugin.shown import Line, Shown
 
 SHOWN = lineup((GROUP,), "entry", {"toy": attached(GROUP)})
 
@@ -68,6 +70,43 @@ def test_a_gap_in_one_dimension_is_not_one_of_the_chart(view, writes):
         view.show(now, [(None if now == 2 else 1, 1), (None,)])
     assert [begins(text) for text in writes] == [["flow"], ["flow 1000000"], ["flow 1000000"]]
     assert writes[1] == "BEGIN ebpf.flow 1000000\nSET out = 1\nEND\n"
+
+
+def stack(*names, **renamed):
+    """A chart whose dimensions come and go, with these ones."""
+    lines = tuple(Line(name, "incremental", 1, (), (), (), renamed.get(name, "")) for name in names)
+    return Shown("net", "conns", "Who", "bytes/s", "Net", 9, lines, kind="stacked")
+
+
+def test_dimensions_that_come_and_go(view, writes):
+    fixed = [(1, 1), (1,)]
+    first, second, third = stack("a", "other"), stack("b", "other", a="A"), stack("b", "a", "other", a="A")
+    for now, more in enumerate((
+            [(first, (1, 2))], [(first, (2, 3))], [], [(second, (0, 3))], [(third, (1, 1, 3))]), 1):
+        view.show(now, fixed, more)
+    declared = [[line for line in text.splitlines() if line.split()[0] in ("CHART", "DIMENSION")] for text in writes]
+    chart = "CHART ebpf.conns '' 'Who' 'bytes/s' 'Net' 'ebpf.conns' stacked 9 1 '' 'ebpf.plugin' 'net'"
+    assert declared == [
+        [chart, "DIMENSION a '' incremental 1 1", "DIMENSION other '' incremental 1 1"],
+        [],
+        [],
+        [chart, "DIMENSION b '' incremental 1 1", "DIMENSION a '' incremental 1 1 'obsolete'"],
+        [chart, "DIMENSION a 'A' incremental 1 1"],
+    ]
+    assert [[begin for begin in begins(text) if "conns" in begin] for text in writes] == [
+        ["conns"], ["conns 1000000"], [], ["conns 2000000"], ["conns 1000000"]]
+    assert len(writes) == 5 and writes[-1].endswith("SET b = 1\nSET a = 1\nSET other = 3\nEND\n")
+    agent = Agent()
+    agent.charts = {"ebpf.flow": {"in": ["in", None, False], "out": ["out", None, False]},
+                    "ebpf.inside": {"rest": ["rest", None, False]}}
+    for text in writes:
+        agent.take(text)
+    assert {name: of[2] for name, of in agent.charts["ebpf.conns"].items()} == {"a": False, "b": False, "other": False}
+
+
+def test_the_interval_is_declared(writes):
+    output.Protocol((), 7).show(1, [], [(stack("a"), (1,))])
+    assert writes[0].splitlines()[0].split()[9] == "7"
 
 
 def test_a_tick_of_gaps_keeps_the_agent_listening(view, writes):

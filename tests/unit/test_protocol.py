@@ -6,6 +6,7 @@ import pytest
 from fakes import FUZZ, GROUP, attached
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pluginsd import check_line, words
 
 from ebpf_plugin import protocol
 from ebpf_plugin.lineup import lineup
@@ -15,23 +16,6 @@ ANY = st.text(st.characters())
 HOSTILE = "it's \"a\" = \\'x\\\n\r\nDISABLE\0\x1b[2J\x7f\x85\u2028\u00e9\udcff" + "\U0001f600" * 4000
 
 FLOW = lineup((GROUP,), "entry", {"toy": attached(GROUP)})[0]
-
-
-def words(line):
-    """A line as the agent splits it: at white space and `=`; a quote counts at the beginning of a word and runs to the next
-    of its kind; a backslash hides the next character and stays."""
-    found, at = [], 0
-    while at < len(line):
-        if line[at] in " \t\r\n=":
-            at += 1
-            continue
-        closing = line[at] if line[at] in "'\"" else None
-        start = at = at + (closing is not None)
-        while at < len(line) and (line[at] != closing if closing else line[at] not in " \t\r\n="):
-            at += 2 if line[at] == "\\" else 1
-        found.append(line[start:at])
-        at += 1
-    return found
 
 
 @pytest.mark.parametrize("line, expected", [
@@ -45,10 +29,9 @@ def test_the_splitter_of_this_test(line, expected):
     assert words(line) == expected
 
 
-def check_line(line):
-    assert line.endswith("\n") and len(line.splitlines()) == 1
-    assert len(line.encode("utf-8")) < 15000
-    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in line[:-1])
+def sample(shown, values, microseconds):
+    """The lines of a block."""
+    return protocol.sample(protocol.prefixes(shown), values, microseconds).splitlines(True)
 
 
 @FUZZ
@@ -95,7 +78,7 @@ def test_chart_lines_stay_whole(title, units, family, module, every):
 @FUZZ
 @given(st.lists(st.none() | st.integers(), min_size=2, max_size=2), st.none() | st.integers(0, 2 ** 63 - 1))
 def test_sample_lines(values, microseconds):
-    lines = list(protocol.sample(FLOW, values, microseconds))
+    lines = sample(FLOW, values, microseconds)
     known = [(name, value) for name, value in zip(("in", "out"), values) if value is not None]
     if not known:
         assert lines == []
@@ -116,11 +99,11 @@ def test_sample_lines(values, microseconds):
     (2 ** 63, -2 ** 63), (2 ** 64 - 1, -1), (2 ** 64, 0), (-2 ** 63 - 1, 2 ** 63 - 1),
 ])
 def test_numbers_wrap_at_64_bits(value, sent):
-    assert "SET in = %d\n" % sent in protocol.sample(FLOW, (value, None), None)
+    assert "SET in = %d\n" % sent in sample(FLOW, (value, None), None)
 
 
 def test_a_gap_is_no_set():
-    assert list(protocol.sample(FLOW, (None, 0), 7)) == ["BEGIN ebpf.flow 7\n", "SET out = 0\n", "END\n"]
+    assert sample(FLOW, (None, 0), 7) == ["BEGIN ebpf.flow 7\n", "SET out = 0\n", "END\n"]
 
 
 @pytest.mark.parametrize("name", [
@@ -134,12 +117,44 @@ def test_ids_are_demanded(name):
         with pytest.raises(ValueError):
             list(protocol.chart(shown, 1))
         with pytest.raises(ValueError):
-            list(protocol.sample(shown, (1,) * len(shown.lines), None))
+            protocol.prefixes(shown)
 
 
 def test_the_longest_id_is_within_the_agents_limit():
-    assert len(words(next(protocol.chart(FLOW._replace(id="x" * 150), 1)))[1]) < 199
+    assert len(words(next(protocol.chart(FLOW._replace(id="x" * 145), 1)))[1]) == 150 < 199
 
 
 def test_a_word_of_its_own():
     assert words(protocol.DISABLE) == ["DISABLE"] and words(protocol.KEEP_ALIVE) == []
+
+
+STACKED = FLOW._replace(kind="stacked", type="netdata", id="out", lines=tuple(
+    line._replace(name=name) for line, name in zip(FLOW.lines, ("https:TCP:host", "it's"))))
+
+
+def test_kind_type_and_names():
+    assert list(protocol.chart(STACKED, 1)) == [
+        "CHART netdata.out '' 'In and out' 'calls/s' 'Toys' 'netdata.out' stacked 1 1 '' 'ebpf.plugin' 'toy'\n",
+        "DIMENSION in 'https:TCP:host' incremental 1 1\n",
+        "DIMENSION out 'it`s' incremental -1 1\n"]
+    assert sample(STACKED, (1, 2), None)[0] == "BEGIN netdata.out\n"
+
+
+IN, OUT = STACKED.lines
+
+
+@pytest.mark.parametrize("before, after, dimensions", [
+    ((IN,), (IN,), []),
+    ((IN,), (IN, OUT), ["out 'it`s' incremental -1 1"]),
+    ((IN, OUT), (OUT, IN), []),
+    ((IN, OUT), (OUT,), ["in 'https:TCP:host' incremental 1 1 'obsolete'"]),
+    ((IN,), (OUT,), ["out 'it`s' incremental -1 1", "in 'https:TCP:host' incremental 1 1 'obsolete'"]),
+    ((IN,), (IN._replace(name="other"),), ["in 'other' incremental 1 1"]),
+    ((IN,), (IN._replace(name=""),), ["in '' incremental 1 1"]),
+    ((), (IN._replace(name=""),), ["in '' incremental 1 1"]),
+    ((IN, OUT), (), ["in 'https:TCP:host' incremental 1 1 'obsolete'", "out 'it`s' incremental -1 1 'obsolete'"]),
+])
+def test_only_what_has_changed_is_declared_again(before, after, dimensions):
+    lines = list(protocol.chart(STACKED._replace(lines=after), 1, STACKED._replace(lines=before)))
+    assert lines[0].startswith("CHART netdata.out ")
+    assert lines[1:] == ["DIMENSION %s\n" % text for text in dimensions]

@@ -83,3 +83,28 @@ def test_the_verifier_has_the_last_word(machine):
 def test_has_kprobes(machine, seen, known):
     machine(**seen)
     assert reasons.has_kprobes() is known
+
+
+KALLSYMS = """0000000000000000 T vfs_read
+0000000000000000 t do_fault_around
+0000000000000000 t nf_nat_masquerade\t[nf_nat]
+"""
+
+
+@pytest.mark.parametrize("text, symbol, lacking", [
+    (KALLSYMS, "vfs_read", False),
+    (KALLSYMS, "nf_nat_masquerade", False),
+    (KALLSYMS, "vfs_rea", True),
+    (KALLSYMS, "[nf_nat]", True),
+    # a kernel without CONFIG_KALLSYMS, or a file that we may not read: nobody knows
+    ("", "vfs_rea", False),
+])
+def test_a_symbol_that_is_certainly_not_there(monkeypatch, text, symbol, lacking):
+    monkeypatch.setattr(kernel, "read", lambda path: {"/proc/kallsyms": text}[path])
+    assert reasons.lacks_symbol(symbol) is lacking
+
+
+def test_symbols_of_this_kernel():
+    if not kernel.read("/proc/kallsyms"):
+        pytest.skip("this kernel tells no symbols")
+    assert reasons.lacks_symbol("no_kernel_has_this_function") and not reasons.lacks_symbol("do_exit")

@@ -8,10 +8,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from fakes import GROUP, PACKAGE, attached
+from fakes import GROUP, PACKAGE, Reader, attached
 
-from ebpf_plugin import shown, steady
+from ebpf_plugin import connections, patterns, shown, steady
+from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.lineup import lineup
+from ebpf_plugin.viewer import Viewer
 
 SHOWN = lineup((GROUP,), "entry", {"toy": attached(GROUP)})
 
@@ -26,12 +28,100 @@ def test_charts_go_over_as_they_are():
 @pytest.mark.parametrize("ticks", [0, steady.NOW_AND_THEN - 1, steady.NOW_AND_THEN, 2 * steady.NOW_AND_THEN])
 def test_every_tick_is_shown_and_some_work_is_done_now_and_then(ticks):
     shown_at, waits, works = [], [], []
-    collector = SimpleNamespace(tick=lambda now: len(waits))
+    collector = SimpleNamespace(tick=lambda now: len(waits), samples={})
     view = SimpleNamespace(begin=lambda now, values: shown_at.append(("begin", values)),
-                           show=lambda now, values: shown_at.append(("show", values)))
+                           show=lambda now, values, more: shown_at.append(("show", values)))
     steady.tick(collector, view, SimpleNamespace(wait=lambda: waits.append(1)), ticks, lambda: works.append(1))
     assert shown_at == [("begin", 0)] + [("show", number + 1) for number in range(ticks)]
     assert len(works) == ticks // steady.NOW_AND_THEN
+
+
+def test_what_changes_is_told_of_the_samples_and_shown_behind_the_rest():
+    class Changing:
+        def __init__(self, *pairs):
+            self.pairs, self.told = pairs, []
+
+        def tick(self, now, samples):
+            self.told.append((now, samples))
+            return list(self.pairs)
+
+    calls, one, other = [], Changing("a", "b"), Changing("c")
+    collector = SimpleNamespace(samples={})
+
+    def sample(now):
+        collector.samples = {"toy": now}
+        return [(now,)]
+
+    collector.tick = sample
+    view = SimpleNamespace(begin=lambda now, values: None, show=lambda *shown: calls.append(shown))
+    steady.tick(collector, view, SimpleNamespace(wait=lambda: None), 3, lambda: None, [one, other])
+    assert [more for _, _, more in calls] == [["a", "b", "c"]] * 3
+    for each in (one, other):
+        # what is before the first tick is nobody's: they begin with the first that is shown
+        assert [(now, samples) for now, samples in each.told] == [(now, {"toy": now}) for now, _, _ in calls]
+        assert [values for _, values, _ in calls] == [[(now,)] for now, _ in each.told]
+
+
+class Table:
+    """Stands for the groups of connections; `reads` counts."""
+
+    reads = 0
+
+    def __init__(self, *_):
+        pass
+
+    def rows(self):
+        Table.reads += 1
+        return iter(())
+
+
+def connected(hosts):
+    hooks = {hook.name: {"rung": "probe"} for hook in NETWORK.hooks}
+    return connections.plan(NETWORK, "entry", hooks, Viewer(None, None, 5, {}, hosts, patterns.parse("*")), 7, 100)
+
+
+def run_connected(monkeypatch, hosts, drop):
+    monkeypatch.setattr(connections, "HashMap", Table)
+    monkeypatch.setattr(steady, "Counters", lambda descriptor, count: Reader(*[(0,) * count] * 5))
+    monkeypatch.setattr(steady, "privilege", SimpleNamespace(drop=drop))
+    monkeypatch.setattr(steady, "gc", SimpleNamespace(freeze=lambda: None))
+    monkeypatch.setattr(steady.life, "Pulse", lambda every: SimpleNamespace(wait=lambda: None))
+    monkeypatch.setitem(os.environ, "RES_OPTIONS", "timeout:1")
+    state = {"shown": (), "maps": {"network": (3, len(NETWORK.counters))}, "programs": {}, "events": (), "every": 1,
+             "ticks": 2, "apps": None, "connections": marshal.loads(marshal.dumps(connected(hosts)))}
+    shows = []
+
+    class View:
+        __enter__ = __exit__ = lambda self, *_: None
+
+        def begin(self, now, values):
+            pass
+
+        def show(self, now, values, more):
+            shows.append([each.id for each, _ in more])
+
+    steady.run(state, View())
+    return shows
+
+
+def test_connections_are_shown_and_read_once_to_try(monkeypatch):
+    Table.reads = 0
+    shows = run_connected(monkeypatch, False, lambda trial: trial())
+    assert shows == [[chart[0] for chart in connections.CHARTS]] * 2
+    assert Table.reads == 3
+
+
+def threads():
+    return set(os.listdir("/proc/self/task"))
+
+
+def test_no_thread_is_there_before_privilege_is_dropped(monkeypatch):
+    # capabilities are each thread's own: one that is older than drop() would keep all, and it talks to strangers
+    before, at_drop = threads(), []
+    run_connected(monkeypatch, True, lambda trial: (trial(), at_drop.append(threads())))
+    assert at_drop == [before]
+    # what the user has set is left as it is
+    assert os.environ["RES_OPTIONS"] == "timeout:1"
 
 
 BECOME = """
@@ -39,7 +129,8 @@ import os, sys; sys.path.insert(0, sys.argv[1])
 from ebpf_plugin import steady
 held = int(sys.argv[2])
 os.set_inheritable(held, False)
-state = {"shown": (), "maps": {}, "programs": {}, "events": (), "every": 0.05, "ticks": %s}
+state = {"shown": (), "maps": {}, "programs": {}, "events": (), "every": 0.05, "ticks": %s, "connections": None,
+         "apps": None}
 steady.become(state, [held])
 """
 

@@ -6,6 +6,14 @@
 #define WRITE 1
 #define OPEN 2
 #define CLOSE 3
+#define SOCKET 41
+#define CONNECT 42
+#define ACCEPT 43
+#define SENDTO 44
+#define RECVFROM 45
+#define BIND 49
+#define LISTEN 50
+#define GETSOCKNAME 51
 #define FORK 57
 #define EXIT 60
 #define WAIT4 61
@@ -14,9 +22,10 @@
 static long call(long number, long a, long b, long c, long d)
 {
 	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = 0; /* no address: send(2), recv(2) */
 	long result;
 
-	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
 	return result;
 }
 
@@ -43,6 +52,46 @@ static void fork_exit_wait(void)
 	call(WAIT4, -1, 0, 0, 0);
 }
 
+/* two ends of a connection, and two sockets that send to each other, on loopback */
+#define AF_INET 2
+static struct {
+	unsigned short family, port;
+	unsigned int address;
+	char zero[8];
+} name = { AF_INET, 0, 0x0100007f };
+static int name_size = sizeof(name);
+static long client, server, speaker, hearer;
+
+static void connect_them(void)
+{
+	long listener = call(SOCKET, AF_INET, 1, 0, 0);
+
+	call(BIND, listener, (long)&name, sizeof(name), 0);
+	call(LISTEN, listener, 1, 0, 0);
+	call(GETSOCKNAME, listener, (long)&name, (long)&name_size, 0);
+	client = call(SOCKET, AF_INET, 1, 0, 0);
+	call(CONNECT, client, (long)&name, sizeof(name), 0);
+	server = call(ACCEPT, listener, 0, 0, 0);
+	name.port = 0;
+	hearer = call(SOCKET, AF_INET, 2, 0, 0);
+	call(BIND, hearer, (long)&name, sizeof(name), 0);
+	call(GETSOCKNAME, hearer, (long)&name, (long)&name_size, 0);
+	speaker = call(SOCKET, AF_INET, 2, 0, 0);
+	call(CONNECT, speaker, (long)&name, sizeof(name), 0);
+}
+
+static void tcp_send_recv(void)
+{
+	call(SENDTO, client, (long)buffer, 100, 0);
+	call(RECVFROM, server, (long)buffer, 100, 0);
+}
+
+static void udp_send_recv(void)
+{
+	call(SENDTO, speaker, (long)buffer, 100, 0);
+	call(RECVFROM, hearer, (long)buffer, 100, 0);
+}
+
 /* a call of no hook: what the tracepoint rung costs those that it is not about */
 static void nothing_of_ours(void)
 {
@@ -56,6 +105,8 @@ static const struct {
 } events[] = {
 	{ "open+read+close", open_read_close, 4000 },
 	{ "write", write_one_byte, 10000 },
+	{ "tcp-send+recv", tcp_send_recv, 4000 },
+	{ "udp-send+recv", udp_send_recv, 4000 },
 	{ "fork+exit+wait", fork_exit_wait, 100 },
 	{ "getppid", nothing_of_ours, 10000 },
 };
@@ -87,7 +138,8 @@ static void print(const char *name, long tenths)
 __attribute__((force_align_arg_pointer)) void _start(void)
 {
 	null_device = call(OPEN, (long)"/dev/null", 1, 0, 0);
-	for (int e = 0; e < 4; e++) {
+	connect_them();
+	for (int e = 0; e < sizeof(events) / sizeof(events[0]); e++) {
 		long least = 1L << 62;
 
 		for (int block = 0; block < 9; block++) {

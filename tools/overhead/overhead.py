@@ -17,11 +17,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "plugin"))
 
-from ebpf_plugin import directories, handoff, tracefs  # noqa: E402
+from ebpf_plugin import apps_groups, directories, handoff, processes, tracefs  # noqa: E402
 from ebpf_plugin.attach import Ladder  # noqa: E402
 from ebpf_plugin.btf import BTF, NoBTF  # noqa: E402
 from ebpf_plugin.group import MODES, RUNGS  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
+from ebpf_plugin.groups.apps import APPS  # noqa: E402
 
 EMPTY = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 SOURCE = pathlib.Path(__file__).with_name("events.c")
@@ -41,7 +42,8 @@ def in_guest(release):
     program = base64.b64encode(compiled()).decode()
     return subprocess.run([
         ROOT / "tools" / "vm" / "vm.py", "run", "--release", release, "--icount", "--timeout", "1800", "--",
-        "sh", "-c", 'sleep 10; exec env PYTHONHASHSEED=0 python3 tools/overhead/overhead.py --program "$1"', "sh", program,
+        "sh", "-c", "ip link set lo up; sleep 10; "
+        'exec env PYTHONHASHSEED=0 python3 tools/overhead/overhead.py --program "$1"', "sh", program,
     ], check=False).returncode
 
 
@@ -56,7 +58,8 @@ def report(program):
         btf, no_btf = BTF(), ""
     except NoBTF as error:
         btf, no_btf = None, str(error)
-    print("  %-16s %-11s %-7s %10s %21s %21s" % ("event", "rung", "mode", "nothing", "empty programs", "the plugin's"))
+    print("  %-16s %-11s %-7s %9s %18s %18s %18s" % (
+        "event", "rung", "mode", "nothing", "empty programs", "without apps", "with apps"))
     for rung in RUNGS:
         for mode in MODES:
             rows(program, rung, mode, btf, no_btf)
@@ -74,16 +77,28 @@ def rows(program, rung, mode, btf, no_btf):
     if len(elsewhere) > len(empty) / 2:
         print("  %-16s %-11s %-7s this kernel does not have it" % ("", rung, mode))
         return
-    loaded = handoff.load({"groups": [group.name for group in GROUPS], "mode": mode, "rung": rung,
-                           "bpf": directories.data("bpf"), "test_comm": ""}, patience=600)
-    with_plugin = measured(program)
-    for descriptor in loaded.descriptors:
-        os.close(descriptor)
-    tracefs.remove(loaded.events)
+    with_plugin = [measured_with_plugin(program, rung, mode, apps) for apps in (False, True)]
     for event, bare in nothing.items():
-        print("  %-16s %-11s %-7s %10.1f %12.1f (%.3f) %12.1f (%.3f)" % (
-            event, rung, mode, bare, with_empty[event], with_empty[event] / bare,
-            with_plugin[event], with_plugin[event] / bare), flush=True)
+        figures = [with_empty[event], *(found[event] for found in with_plugin)]
+        print("  %-16s %-11s %-7s %9.1f" % (event, rung, mode, bare), *(
+            "%10.1f (%.3f)" % (figure, figure / bare) for figure in figures), flush=True)
+
+
+def measured_with_plugin(program, rung, mode, apps):
+    """With everything loaded, every connection counted, and with or without applications."""
+    groups = [group.name for group in GROUPS if apps or group is not APPS]
+    stock = apps_groups.load([os.path.join(directories.data("conf.d"), apps_groups.NAME)])[0]
+    sizes = {"FLOWS_MAX": 4352, "CONNECTIONS": 1, **({"APPS": len(stock.ids), "APPS_PROCESSES": 32768} if apps else {})}
+    loaded = handoff.load({"groups": groups, "mode": mode, "rung": rung, "bpf": directories.data("bpf"), "sizes": sizes,
+                           "test": {}, "filters": {"ports": None, "networks": None}}, patience=1e6)
+    if apps:
+        processes.enter(loaded.tables, stock.rules)
+    try:
+        return measured(program)
+    finally:
+        for descriptor in loaded.descriptors:
+            os.close(descriptor)
+        tracefs.remove(loaded.events)
 
 
 def main():

@@ -1,9 +1,11 @@
 """The registry: every group, in dashboard order."""
 from ..group import validate
+from .apps import APPS
 from .file import FILE
+from .network import NETWORK
 from .process import PROCESS
 from .vfs import VFS
 
-GROUPS = (FILE, VFS, PROCESS)
+GROUPS = (FILE, VFS, PROCESS, NETWORK, APPS)
 
 validate(GROUPS)

@@ -1,5 +1,5 @@
 """File descriptors opened and closed. Pairs with bpf/file.c."""
-from ..group import Chart, Dim, Function, Group, Hook, Tracepoint, sys_exits
+from ..group import RETURN, Chart, Dim, Function, Group, Hook, Tracepoint, per_application, sys_exits
 
 CLOSES = ("close_calls", "close_file_calls")
 CLOSE_ERRORS = ("close_errors", "close_file_errors")
@@ -42,8 +42,14 @@ FILE = Group(
             units="calls/s",
             family="File",
             priority=21001,
-            modes=("return",),
+            modes=(RETURN,),
             dims=(Dim("open", ("open_errors",)), Dim("close", CLOSE_ERRORS)),
         ),
+    ),
+    apps=(
+        per_application("file_open", "Number of open files", "calls/s", 20061, ("open_calls",)),
+        per_application("file_open_error", "Fails to open files", "calls/s", 20062, ("open_errors",), modes=(RETURN,)),
+        per_application("file_closed", "Files closed", "calls/s", 20063, CLOSES),
+        per_application("file_close_error", "Fails to close files", "calls/s", 20064, CLOSE_ERRORS, modes=(RETURN,)),
     ),
 )

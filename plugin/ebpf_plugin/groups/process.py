@@ -1,7 +1,7 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
 from ..group import (
     AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT,
-    Chart, Dim, Function, Group, Hook, Tracepoint, sys_enters, sys_exits,
+    Chart, Dim, Function, Group, Hook, Tracepoint, per_application, sys_enters, sys_exits,
 )
 
 # kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
@@ -85,5 +85,13 @@ PROCESS = Group(
             modes=(RETURN,),
             dims=(Dim("process", ("process_errors",)), Dim("thread", ("thread_errors",))),
         ),
+    ),
+    apps=(
+        per_application("process_create", "Process started", "calls/s", 20072, ("processes",)),
+        per_application("thread_create", "Threads started", "calls/s", 20073, ("threads",)),
+        per_application("task_close", "Tasks closed", "calls/s", 20074, ("releases",)),
+        per_application("task_exit", "Tasks exited", "calls/s", 20075, ("exits",)),
+        per_application("task_error", "Fails to create process", "calls/s", 20076, ("process_errors", "thread_errors"),
+                        modes=(RETURN,)),
     ),
 )

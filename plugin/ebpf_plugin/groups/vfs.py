@@ -1,7 +1,7 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
 from ..group import (
     AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT,
-    Chart, Dim, Function, Group, Hook, Note, Tracepoint, sys_enters, sys_exits, syscall_symbols,
+    Chart, Dim, Field, Function, Group, Hook, Note, Tracepoint, per_application, sys_enters, sys_exits, syscall_symbols,
 )
 
 
@@ -34,6 +34,7 @@ CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors"
 
 VFS = Group(
     name="vfs",
+    fields=(Field("FILE_F_MODE_OFFSET", (("file", "f_mode"),)),),
     counters=(
         "read_calls", "read_errors", "read_bytes",
         "readv_calls", "readv_errors", "readv_bytes",
@@ -141,4 +142,21 @@ VFS = Group(
                "Fails to open a file", ("vfs_open_errors",))
     + per_call("vfs_create", "Calls for vfs_create", 2158, "create", CREATES,
                "Fails to create a file.", CREATE_ERRORS),
+    apps=(
+        per_application("file_deleted", "Files deleted", "calls/s", 20065, UNLINKS),
+        per_application("vfs_write_call", "Write to disk", "calls/s", 20066, WRITES),
+        per_application("vfs_write_error", "Fails to write", "calls/s", 20067, ("write_errors", "writev_errors"),
+                        modes=(RETURN,)),
+        per_application("vfs_read_call", "Read from disk", "calls/s", 20068, READS),
+        per_application("vfs_read_error", "Fails to read", "calls/s", 20069, ("read_errors", "readv_errors"),
+                        modes=(RETURN,)),
+        per_application("vfs_write_bytes", "Bytes written on disk", "bytes/s", 20070, ("write_bytes", "writev_bytes")),
+        per_application("vfs_read_bytes", "Bytes read from disk", "bytes/s", 20071, ("read_bytes", "readv_bytes")),
+        per_application("vfs_fsync", "Calls for vfs_fsync", "calls/s", 20077, FSYNCS),
+        per_application("vfs_fsync_error", "Fails to synchronize", "calls/s", 20077, FSYNC_ERRORS, modes=(RETURN,)),
+        per_application("vfs_open", "Calls for vfs_open", "calls/s", 20078, ("vfs_open_calls",)),
+        per_application("vfs_open_error", "Fails to open a file", "calls/s", 20078, ("vfs_open_errors",), modes=(RETURN,)),
+        per_application("vfs_create", "Calls for vfs_create", "calls/s", 20079, CREATES),
+        per_application("vfs_create_error", "Fails to create a file", "calls/s", 20079, CREATE_ERRORS, modes=(RETURN,)),
+    ),
 )

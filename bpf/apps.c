@@ -1,0 +1,90 @@
+/* apps.c - keeps the table of processes that rows.c reads: at fork the parent's application, with a name the name's.
+ * Pairs with plugin/ebpf_plugin/groups/apps.py; plugin/ebpf_plugin/apps.py decides about names that are new.
+ */
+
+enum apps_counter { APPS_FULL, APPS_COUNTERS };
+
+struct apps_counters {
+	u64 n[APPS_COUNTERS];
+};
+BPF_PERCPU_ARRAY(apps_counters, struct apps_counters, 1);
+
+struct comm {
+	char text[16];
+};
+#define STAYS 0xffffffff /* in the row that it is in */
+struct decision {
+	u32 row;
+	u32 ask; /* the command line may say otherwise: the collector has to look */
+};
+BPF_TABLE("lru_hash", struct comm, struct decision, apps_names, 4096);
+/* processes that the collector has to look at; it takes them out */
+BPF_TABLE("hash", u32, struct comm, apps_asked, 1024);
+
+/* rows that ever had a process */
+struct apps_rows {
+	u8 had[APPS];
+};
+BPF_ARRAY(apps_rows, struct apps_rows, 1);
+
+inline_int place(u32 tgid, u32 row, u64 task)
+{
+	struct application application = {.row = row, .task = task};
+	int zero = 0;
+	struct apps_rows *rows = apps_rows.lookup(&zero);
+	struct apps_counters *c;
+
+	if (rows && row < APPS)
+		rows->had[row] = 1;
+	if (applications.update(&tgid, &application) == 0)
+		return 0;
+	c = apps_counters.lookup(&zero);
+	if (c)
+		c->n[APPS_FULL]++;
+	return 0;
+}
+
+/* task:task_newtask(task, clone_flags): the parent runs, and the child does not yet. A parent that is not known has not been
+ * looked at yet, and its child will be when it is. */
+#define NEW_THREAD 0x10000
+inline_int forked(u64 task, u64 flags)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct application *parent = flags & NEW_THREAD ? 0 : applications.lookup(&tgid);
+
+	return parent ? place(tgid_of(task), parent->row, task) : 0;
+}
+int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
+
+/* task:task_rename(task, comm): exec, prctl(PR_SET_NAME), a kernel thread that gets its name. Of a process only the first
+ * thread's name counts; the one that calls exec has become the first by then. */
+inline_int renamed(u64 task, u64 text)
+{
+	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
+	struct comm comm = {};
+	struct decision *decision;
+
+	if (pid != tgid || tgid == 1) /* the first process stays `other`, as in the agent */
+		return 0;
+	bpf_probe_read_kernel_str(comm.text, sizeof(comm.text), (void *)text);
+	decision = apps_names.lookup(&comm);
+	if (decision && decision->row != STAYS)
+		place(tgid, decision->row, task);
+	if (!decision || decision->ask)
+		apps_asked.update(&tgid, &comm);
+	return 0;
+}
+int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }
+
+/* sched:sched_process_free(task), of the first thread when all others are gone. The tgid may have been given to another
+ * process meanwhile; that one has another task. */
+inline_int freed(u64 task)
+{
+	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
+	struct application *application = pid == tgid ? applications.lookup(&tgid) : 0;
+
+	if (application && (application->task == task || !application->task))
+		applications.delete(&tgid);
+	return 0;
+}
+int apps_free_raw(u64 *ctx) { return freed(ctx[0]); }

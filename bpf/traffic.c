@@ -1,0 +1,141 @@
+/* traffic.c - the network's counters, and what a call that sends or receives adds to them. Main text between flows.c and
+ * network.c, which has the programs. The enum is the counters of plugin/ebpf_plugin/groups/network.py in the same order. */
+
+enum network_counter {
+	TCP_SEND_CALLS, TCP_SEND_ERRORS, TCP_SEND_BYTES,
+	TCP_RECV_CALLS, TCP_RECV_ERRORS, TCP_RECV_BYTES,
+	UDP_SEND_CALLS, UDP_SEND_ERRORS, UDP_SEND_BYTES,
+	UDP_RECV_CALLS, UDP_RECV_ERRORS, UDP_RECV_BYTES,
+	TCP_CLOSES, TCP_RETRANSMITS, ACCEPTS, CONNECTS_V4, CONNECTS_V6,
+	/* what passes the filters: bytes and packets of each direction */
+	TCP_OUT_SENT, TCP_OUT_SENT_PACKETS, TCP_OUT_RECEIVED, TCP_OUT_RECEIVED_PACKETS,
+	TCP_IN_SENT, TCP_IN_SENT_PACKETS, TCP_IN_RECEIVED, TCP_IN_RECEIVED_PACKETS,
+	UDP_OUT_SENT, UDP_OUT_SENT_PACKETS, UDP_OUT_RECEIVED, UDP_OUT_RECEIVED_PACKETS,
+	UDP_IN_SENT, UDP_IN_SENT_PACKETS, UDP_IN_RECEIVED, UDP_IN_RECEIVED_PACKETS,
+	OUT_RETRANSMITS, IN_RETRANSMITS,
+	NETWORK_COUNTERS
+};
+
+struct network_counters {
+	u64 n[NETWORK_COUNTERS];
+};
+BPF_PERCPU_ARRAY(network_counters, struct network_counters, ROWS);
+
+inline_int network_add(int row, int counter)
+{
+	struct network_counters *c = network_counters.lookup(&row);
+
+	if (c)
+		c->n[counter]++;
+	return 0;
+}
+
+#ifdef TEST_NETNS
+#define IS_OTHERS(peer) ((peer)->netns != TEST_NETNS)
+#define LOOK_FIRST 1
+#else
+#define IS_OTHERS(peer) 0
+#define LOOK_FIRST 0
+#endif
+
+#define EAGAIN 11
+#define MSG_PEEK 2
+#define MSG_ERRQUEUE 0x2000
+
+/* One call that sends or receives. Only bytes that leave or enter the queue count: a look at them (MSG_PEEK) does not.
+ * EAGAIN says "not yet", it is no error. `message` is 0 where the rung has none. */
+inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 result, u64 flags)
+{
+	int row = ROW_OF_CURRENT, calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;
+	struct network_counters *c;
+	struct peer peer = {};
+
+	if (LOOK_FIRST || protocol == IPPROTO_UDP)
+		look(direct, sk, &peer);
+	if (IS_OTHERS(&peer))
+		return 0;
+	c = network_counters.lookup(&row);
+	if (!c)
+		return 0;
+	if (way == RECEIVED)
+		calls += 3;
+	c->n[calls]++;
+	if (result < 0 && result != -EAGAIN)
+		c->n[calls + 1]++;
+	if (result <= 0 || (way == RECEIVED && flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		return 0;
+	c->n[calls + 2] += result;
+	if (!CONNECTIONS)
+		return 0;
+
+	if (!LOOK_FIRST && protocol == IPPROTO_TCP)
+		look(direct, sk, &peer);
+	if (protocol == IPPROTO_TCP && !peer.known) /* asked for by who is not connected, and refused */
+		return 0;
+	serves = protocol == IPPROTO_TCP ? is_service(&peer, IPPROTO_TCP) : udp_serves(sk, &peer, way);
+	if (protocol == IPPROTO_UDP && message)
+		look_at_message(direct, message, &peer);
+	if (!passes_address(&peer) || !passes_port(serves ? peer.local_port : peer.remote_port))
+		return 0;
+	add_to_flow(&peer, protocol, serves, way, result);
+	total = protocol == IPPROTO_TCP ? TCP_OUT_SENT : UDP_OUT_SENT;
+	if (way == RECEIVED)
+		total += 2;
+	if (serves) {
+		c->n[total + 4] += result;
+		c->n[total + 5]++;
+	} else {
+		c->n[total] += result;
+		c->n[total + 1]++;
+	}
+	return 0;
+}
+#define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, SENT, 0, result, 0)
+#define TCP_RECEIVED(direct, sk, result, flags) moved(direct, sk, IPPROTO_TCP, RECEIVED, 0, result, flags)
+
+/* udpv6_sendmsg() calls udp_sendmsg() for IPv4-mapped addresses: a socket of IPv6 is counted there alone. */
+inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 result, u64 flags)
+{
+	return family_of(direct, sk) == family ? moved(direct, sk, IPPROTO_UDP, way, message, result, flags) : 0;
+}
+
+/* Probes: the arguments are saved at the call, for at the return their registers hold anything. By thread and function. */
+struct call {
+	u64 sk, message, flags;
+};
+BPF_HASH(network_calls, u64, struct call, 8192);
+enum { IN_TCP_SENDMSG = 1, IN_TCP_SENDPAGE, IN_TCP_RECVMSG, IN_TCP_SPLICE, IN_UDP_SENDMSG, IN_UDPV6_SENDMSG, IN_UDP_RECVMSG,
+	IN_UDPV6_RECVMSG, IN_CONNECT_V4, IN_CONNECT_V6 };
+/* thread ids have 22 bits (PID_MAX_LIMIT), so the uppermost are free */
+inline_u64 call_key(u64 function) { return bpf_get_current_pid_tgid() | function << 56; }
+inline_int save(u64 function, u64 sk, u64 message, u64 flags)
+{
+	u64 key = call_key(function);
+	struct call call = {.sk = sk, .message = message, .flags = flags};
+
+	network_calls.update(&key, &call);
+	return 0;
+}
+inline_int saved(u64 function, struct call *call)
+{
+	u64 key = call_key(function);
+	struct call *found = network_calls.lookup(&key);
+
+	if (!found)
+		return 0;
+	*call = *found;
+	network_calls.delete(&key);
+	return 1;
+}
+inline_int tcp_returned(u64 function, int way, s64 result)
+{
+	struct call call = {};
+
+	return saved(function, &call) ? moved(READ_BY_HELPER, call.sk, IPPROTO_TCP, way, 0, result, call.flags) : 0;
+}
+inline_int udp_returned(u64 function, int family, int way, s64 result)
+{
+	struct call call = {};
+
+	return saved(function, &call) ? udp_moved(READ_BY_HELPER, call.sk, family, way, call.message, result, call.flags) : 0;
+}

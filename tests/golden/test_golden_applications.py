@@ -1,0 +1,190 @@
+"""The charts of applications on scripted rows of the groups' counters, from the maps' bytes to those on stdout.
+
+Counter number i of row r grows by (r + 1) * 2**i a tick, half of it on each of two CPUs. At one tick the kernel has placed a
+first process in a row, at another the collector has; one tick has a gap in one group.
+"""
+import ctypes
+import os
+import struct
+from types import SimpleNamespace
+
+import pytest
+from pluginsd import Agent
+
+from ebpf_plugin import apps, apps_groups, counters, kernel, log, output, shown, steady
+from ebpf_plugin.apps import Apps
+from ebpf_plugin.collector import Collector
+from ebpf_plugin.counters import Rows
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.lineup import apps_lineup, lineup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+RULES = "shells: sh bash\nweb: nginx\n'my app': *payroll*\nnobody: never"
+OTHER, SHELLS, WEB, MINE, NOBODY = range(5)
+TABLES = {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}
+MEASURED = tuple(group for group in GROUPS if group.apps)
+TICKS = 6
+PLACED, GAP, ASKED = 2, 3, 4  # the ticks of what the docstring says, the first that is shown being 1
+PID = 4242
+
+#        name: (groups, mode, hooks that are not attached)
+CASES = {
+    "applications-entry": (MEASURED, "entry", ()),
+    "applications-return": (MEASURED, "return", ()),
+    # a sum is never a part: both of its hooks have to be there
+    "applications-return-without": (MEASURED[1:2], "return", ("vfs_readv", "fsync")),
+}
+
+
+ROW_OF = {"other": OTHER, "shells": SHELLS, "web": WEB, "my_app": MINE}
+
+
+def grown(row, tick):
+    """What the first counter of a row says: it grows from the tick on in which the row has its first process."""
+    return max(0, tick + 1 - {WEB: PLACED - 1, MINE: ASKED}.get(row, 0)) * (row + 1)
+
+
+class Kernel:
+    """The maps: group number g has descriptor g. Time goes on when the collector asks for the marks of the first group."""
+
+    def __init__(self, groups):
+        self._groups, self._reads = groups, 0
+        self.marks, self.asked, self.names = {SHELLS}, {}, {}
+        self.applications = {PID: (OTHER, 0, 77)}
+
+    @property
+    def tick(self):
+        return (self._reads - 1) // len(self._groups)
+
+    def map_lookup(self, descriptor, key, size):
+        if descriptor == TABLES["applications"]:
+            return struct.pack("=IIQ", *self.applications[struct.unpack("=I", key)[0]])
+        assert (descriptor, key, size) == (TABLES["apps_rows"], bytes(4), NOBODY + 1)
+        self._reads += 1
+        if self.tick == PLACED:
+            self.marks.add(WEB)
+        if self.tick == ASKED:
+            self.asked = {PID: b"java"}
+        if self.tick == GAP and self._reads % len(self._groups) == 0:
+            raise OSError(5, "Input/output error")
+        return bytes(row in self.marks for row in range(size))
+
+    def map_update(self, descriptor, key, value, flags=kernel.BPF_ANY):
+        if descriptor == TABLES["applications"]:
+            assert flags == kernel.BPF_EXIST
+            self.applications[struct.unpack("=I", key)[0]] = struct.unpack("=IIQ", value)
+        else:
+            assert descriptor == TABLES["apps_names"]
+            self.names[key.rstrip(b"\0")] = value
+
+    def map_delete(self, descriptor, key):
+        assert descriptor == TABLES["apps_asked"]
+        del self.asked[struct.unpack("=I", key)[0]]
+
+    def bpf(self, command, attributes):
+        if command == kernel.BPF_MAP_LOOKUP_BATCH:
+            return self._batch(attributes)
+        assert command == kernel.BPF_MAP_LOOKUP_ELEM
+        descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
+        row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
+        sums = [grown(row, self.tick) << place for place in range(count)]
+        of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
+        data = struct.pack("=%dQ" % len(of_cpus), *of_cpus)
+        ctypes.memmove(value, data, len(data))
+        return 0
+
+    def _batch(self, attributes):
+        _, _, keys, values, _, descriptor, _, _ = struct.unpack("=QQQQIIQQ", attributes)
+        assert descriptor == TABLES["apps_asked"]
+        for number, (pid, name) in enumerate(self.asked.items()):
+            ctypes.memmove(keys + 4 * number, struct.pack("=I", pid), 4)
+            ctypes.memmove(values + 16 * number, name.ljust(16, b"\0"), 16)
+        struct.pack_into("=I", attributes, 32, len(self.asked))
+        raise OSError(2, "No such file or directory")
+
+
+def run(name, monkeypatch):
+    """Let the ticks of a case happen. Returns the kernel and the charts of applications."""
+    groups, mode, lacking = CASES[name]
+    played = Kernel(groups)
+    for function in ("bpf", "map_lookup", "map_update", "map_delete"):
+        monkeypatch.setattr(kernel, function, getattr(played, function))
+    monkeypatch.setattr(counters, "possible_cpus", lambda: 2)
+    monkeypatch.setattr(apps, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
+    monkeypatch.setattr(log, "_said", set())
+    clock = iter(range(1000, 1001 + TICKS))
+    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+
+    found, messages = apps_groups.parse(RULES)
+    assert messages == [] and len(found.ids) == NOBODY + 1
+    hooks = {group.name: {hook.name: {"rung": None if hook.name in lacking else "trampoline"}
+                          for hook in group.hooks if mode in hook.modes} for group in groups}
+    known = {OTHER}
+    readers = {group.name: Rows(number, len(group.counters), TABLES["apps_rows"], len(found.ids), known)
+               for number, group in enumerate(groups)}
+    charts, of_host = apps_lineup(groups, mode, hooks), lineup(groups, mode, hooks)
+    changing = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": TABLES, "processes": 64,
+                     "charts": shown.pack(charts)}, readers, known)
+    output.declare(of_host, 1)
+    with output.Protocol(of_host) as view:
+        steady.tick(Collector(of_host, readers, 1), view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, [changing])
+    return played, charts, groups
+
+
+def only_applications(text):
+    """What is of the host is in the groups' own files."""
+    blocks, keep = [], False
+    for line in text.splitlines(True):
+        if line.startswith(("CHART", "BEGIN")):
+            keep = line.split()[1].startswith("apps.")
+        if keep:
+            blocks.append(line)
+    return "".join(blocks)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name, request, monkeypatch, capfd):
+    played, _, _ = run(name, monkeypatch)
+    printed, said = capfd.readouterr()
+    assert len(said.splitlines()) == 1 and "cannot read the counters" in said
+    assert played.applications == {PID: (MINE, 0, 77)} and played.asked == {} and list(played.names) == [b"java"]
+    printed = only_applications(printed)
+    path = os.path.join(HERE, name + ".txt")
+    if request.config.getoption("--update-golden"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(printed)
+    with open(path, encoding="utf-8") as file:
+        assert printed == file.read()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_host_is_the_sum(name, monkeypatch):
+    """At every tick, of what each chart of applications says. A row that is new says 0, and all that it has at the next tick."""
+    texts, agent, came, gaps = [], Agent(), [], 0
+    monkeypatch.setattr(output, "write", texts.append)
+    _, charts, groups = run(name, monkeypatch)
+    of = {group.name: group for group in groups}
+    agent.take(texts[0])
+    for number, text in enumerate(texts[1:], 1):
+        before = {chart.full_id: set(agent.charts.get(chart.full_id, ())) for chart in charts}
+        agent.take(text)
+        for chart in charts:
+            if "BEGIN %s" % chart.full_id not in text:
+                assert number == GAP and chart.group == groups[-1].name
+                gaps += 1
+                continue
+            dims = {row: last for row, (_, last, _) in agent.charts[chart.full_id].items()}
+            fresh = set(dims) - before[chart.full_id]
+            assert all(dims[row] == 0 for row in fresh)
+            places = [of[chart.group].counters.index(counter) for counter in counters_of(of[chart.group], chart)]
+            host = sum(grown(ROW_OF[row], number) << place for row in dims if row not in fresh for place in places)
+            assert sum(dims.values()) == host
+            came += fresh
+    assert gaps and agent.falls == [] and set(came) == set(ROW_OF) and len(came) == 4 * len(charts)
+    assert {name.partition(".")[2] for name in agent.charts if name.startswith("apps.")} == {chart.id for chart in charts}
+    assert {dims["my_app"][0] for name, dims in agent.charts.items() if name.startswith("apps.")} == {"my app"}
+
+
+def counters_of(group, chart):
+    return next(each for each in group.apps if each.id == chart.id).dims[0].plus

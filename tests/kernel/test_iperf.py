@@ -1,0 +1,56 @@
+"""A client and a server that we did not write: what iperf3 says that it has sent, we say, too."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import hosts
+from live import STOCK_KERNEL
+from test_network import Network
+
+BYTES = 20_000_003
+CONTROL = 20_000  # bytes at most of iperf3's other connection, to the same port
+
+
+@pytest.fixture
+def pair():
+    if not shutil.which("iperf3"):
+        pytest.skip("iperf3" if STOCK_KERNEL else "iperf3 (apt-get install iperf3)")
+    try:
+        with hosts.network("here", "there") as found:
+            yield found
+    except hosts.Missing as error:
+        pytest.skip(str(error))
+
+
+def iperf(*arguments):
+    return subprocess.run(["iperf3", *arguments], stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize("options, key", [((), "TCP"), (("-R",), "TCP"), (("-u", "-b", "500M"), "UDP"), (("-6",), "TCP")])
+def test_iperf3(pair, options, key):
+    here, there = pair
+    network = Network("auto", "return", here)
+    try:
+        server = there.start(os.execvp, "iperf3", ["iperf3", "-s"])
+        while not there.run(is_served):
+            pass
+        address = there.v6 if "-6" in options else there.v4
+        said = json.loads(here.run(iperf, "-c", address, "-n", str(BYTES), "-J", *options))["end"]
+        server.end()
+        counters, rows = network.counts()
+    finally:
+        network.close()
+    row = rows["out", key, 5201, address]
+    ours = row[2] if "-R" in options else row[0]
+    theirs = said["sum"]["bytes"] if key == "UDP" else said["sum_received" if "-R" in options else "sum_sent"]["bytes"]
+    assert 0 <= ours - theirs <= CONTROL
+    if key == "TCP":  # the kernel's own count of retransmitted segments; one call can send several again
+        assert counters["tcp_retransmit"] <= here.counters()["Tcp.RetransSegs"]
+
+
+def is_served():
+    """Whether somebody listens on the port of iperf3 (state 0A)."""
+    return any(":1451 " in line and " 0A " in line for name in ("tcp", "tcp6") for line in open("/proc/net/" + name))
