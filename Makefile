@@ -45,3 +45,15 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@$(SUDO) $(PYTHON) tools/bench.py
 
 .PHONY: help run test test-kernels test-kernel test-lockdown lint unit golden kernel bench
+
+agent: ## tests/agent: a real Netdata agent with the package installed, in a system of its own
+	@tools/setup.sh test
+	$(PYTEST) -q -rs tests/agent
+
+deb: ## build the Debian package into build/
+	@packaging/deb.sh
+
+selinux: ## compile the SELinux policy module into build/
+	@packaging/selinux/build.sh
+
+.PHONY: agent deb selinux

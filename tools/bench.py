@@ -4,10 +4,13 @@ times are this machine's, ratios are what may be compared. Needs root, takes abo
 import os
 import pathlib
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
+EVERYTHING = tempfile.TemporaryDirectory()  # an ebpf.conf that filters nothing
+(pathlib.Path(EVERYTHING.name) / "ebpf.conf").write_text("[network viewer]\nips = *\n")
 TICKS = 20
 
 BARE = "import time; time.sleep(60)"
@@ -15,11 +18,88 @@ WITH_BCC = "import bcc, time; time.sleep(60)"
 WRITER = "import os, time\nwhile True: time.sleep(1); os.write(1, b'x' * %d)"
 
 
+SLEEPERS = 10000
+SOCKETS = 50000
+# children that sleep, and connections to itself; says so, and waits to be killed
+MANY = """
+import os, resource, select, socket, sys, time
+processes, sockets = int(sys.argv[1]), int(sys.argv[2])
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+for _ in range(processes):
+    if os.fork() == 0:
+        while True:
+            os.getppid()
+            time.sleep(1)
+listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(8)]
+held = []
+# a process for each part of them that one may open
+while sockets > most - 200:
+    sockets -= most - 200
+    if os.fork() == 0:
+        sockets = most - 200
+        break
+for i in range(sockets // 2):
+    wire = socket.create_connection(listeners[i % 8].getsockname())
+    held += wire, listeners[i % 8].accept()[0]
+print(flush=True)
+while True:
+    for wire in held[:2000]:
+        wire.send(b"x")
+    for wire in held[:2000]:
+        wire.recv(100)
+    select.select([], [], [], 0.2)
+"""
+# A row for each process, read each second, as tools of BCC do it.
+BY_PID = """
+import bcc, time
+b = bcc.BPF(text="BPF_HASH(calls, u32, u64, 65536); "
+            "int count(void *ctx) { u32 pid = bpf_get_current_pid_tgid() >> 32; calls.increment(pid); return 0; }")
+b.attach_raw_tracepoint("sys_exit", "count")
+print(flush=True)
+while True:
+    time.sleep(1)
+    print(sum(value.value for value in b["calls"].values()), flush=True)
+"""
+
+
 def main():
     print("process\n")
     processes()
+    print("\nmilliseconds of processor time for a tick of a second\n", flush=True)
+    growth()
     print("\nnanoseconds for an event\n", flush=True)
     subprocess.run([ROOT / "tools" / "overhead" / "overhead.py"], check=True)
+
+
+def growth():
+    """What a tick costs with few and with many processes and sockets, beside a table of processes that a script reads."""
+    figures = {}
+    for processes_, sockets in ((100, 10), (SLEEPERS, 10), (100, SOCKETS)):
+        with subprocess.Popen(["/usr/bin/python3", "-I", "-c", MANY, str(processes_), str(sockets)],
+                              stdout=subprocess.PIPE, start_new_session=True) as many:
+            many.stdout.read(1)
+            found = [tick_of([PLUGIN, "1", "--config", EVERYTHING.name]), tick_of(["/usr/bin/python3", "-I", "-c", BY_PID])]
+            os.killpg(many.pid, 9)
+        base = figures.setdefault("few", found)
+        row("%d processes, %d sockets" % (processes_, sockets), found[0] * 1e3, "ms", base[0] * 1e3, "with few")
+        row("    a row for each process, in Python", found[1] * 1e3, "ms", base[1] * 1e3, "with few")
+
+
+def tick_of(command):
+    """Seconds of processor time for a tick, once it has settled."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "BCC_KERNEL_SOURCE": str(ROOT / "bpf")}) as process:
+        process.stdout.read(1)
+        os.set_blocking(process.stdout.fileno(), False)
+        time.sleep(5)
+        before = cpu(process.pid)
+        for _ in range(TICKS):
+            time.sleep(1)
+            process.stdout.read()
+        used = (cpu(process.pid) - before) / TICKS
+        process.terminate()
+    return used
 
 
 def status(pid, field):

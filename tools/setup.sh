@@ -7,6 +7,8 @@ packages="python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2 pytho
 if [ "${1:-run}" = test ]; then
 	packages="$packages python3-pytest python3-hypothesis python3-flake8"
 	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
+	packages="$packages debootstrap debhelper dh-python lintian libcap2-bin binutils" # the Debian package, and a clean system for it
+	packages="$packages shellcheck checkpolicy semodule-utils"
 	packages="$packages qemu-system-x86 e2fsprogs git gcc libc6-dev iproute2 iperf3" # virtual machines, and what they measure
 fi
 

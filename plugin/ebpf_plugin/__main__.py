@@ -5,7 +5,7 @@ import argparse
 import os
 
 from . import VERSION, apps_groups, config, connections, directories, handoff, kernel, life, log, output, processes, protocol
-from . import shown, source, steady, tracefs, viewer
+from . import privilege, shown, source, steady, tracefs, viewer
 from .counters import possible_cpus
 from .groups import GROUPS
 from .groups.network import NETWORK
@@ -64,7 +64,9 @@ def main(argv=None):
     args = arguments(argv)
     life.on_signals()
     try:
-        status = run(args, settings(args, os.environ))
+        with privilege.unused():
+            wanted = settings(args, os.environ)
+        status = run(args, wanted)
     except life.Stop as stop:
         status = stop.status
     life.leave(status)
@@ -142,7 +144,8 @@ def apps_of(args, wanted, sizes):
     if "apps" not in wanted.groups():
         return None
     places = [*directories.configuration(args.config, os.environ), directories.data("conf.d")]
-    found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
+    with privilege.unused():
+        found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
     for message in messages:
         log.write(log.ERROR, message)
     sizes.update(APPS=len(found.ids), APPS_PROCESSES=wanted.processes)
@@ -151,7 +154,11 @@ def apps_of(args, wanted, sizes):
 
 def enter_apps(found, loaded, groups, wanted):
     """What the steady collector needs for applications; the processes that are there already are placed."""
-    rows = processes.enter(loaded.tables, found.rules)
+    try:
+        rows = processes.enter(loaded.tables, found.rules)
+    except OSError as error:
+        log.write(log.ERROR, "no charts of applications: cannot fill their tables: %s" % error.strerror)
+        return None
     charts = apps_lineup(groups, wanted.mode, loaded.hooks)
     return {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": loaded.tables, "rows": tuple(rows),
             "charts": shown.pack(charts), "processes": wanted.processes}

@@ -39,6 +39,7 @@ class Apps:
         self._readers, self._known = readers, known
         self._charts = unpack(wanted["charts"])
         self._shown, self._rows = self._charts, []
+        self._begun = {}  # full id of a chart: its rows that the agent knows
         self._full = 0
 
     def read(self):
@@ -55,18 +56,20 @@ class Apps:
         self._tell_if_full(samples)
         fresh = sorted({row for reader in self._readers.values() for row in reader.rows}.difference(self._rows))
         if fresh:
-            self._rows += fresh
+            self._rows = self._rows + fresh
             lines = tuple(Line(self._ids[row], "incremental", 1, (), (), (), self._named(row)) for row in self._rows)
             self._shown = tuple(chart._replace(lines=lines) for chart in self._charts)
-        return [(shown, self._values(chart, fresh)) for shown, chart in zip(self._shown, self._charts)
+        return [(shown, self._values(chart)) for shown, chart in zip(self._shown, self._charts)
                 if samples.get(chart.group) is not None]
 
     def _named(self, row):
         return "" if self._names[row] == self._ids[row] else self._names[row]
 
-    def _values(self, chart, fresh):
+    def _values(self, chart):
         rows, places = self._readers[chart.group].rows, chart.lines[0].plus
-        return [0 if row in fresh or row not in rows else sum(rows[row][place] for place in places) for row in self._rows]
+        begun = self._begun.get(chart.full_id, self._rows)  # what there is at the first tick is from before it
+        self._begun[chart.full_id] = self._rows
+        return [sum(rows[row][place] for place in places) if row in begun and row in rows else 0 for row in self._rows]
 
     def _answer(self):
         """Decide about processes whose name is new, or whose command line matters."""

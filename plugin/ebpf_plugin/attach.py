@@ -98,6 +98,9 @@ class Ladder:
                 try:
                     event = self._probe_event(way == "kretprobe", function.program, symbol, held)
                 except OSError as error:
+                    if way == "kretprobe" and error.errno in (errno.EACCES, errno.EROFS):
+                        raise NotAttached("%s/kprobe_events: %s; only root may make kretprobes there"
+                                          % (tracefs.root(), error.strerror)) from error
                     # the kernel's words for "no such symbol" differ: ENOENT, EADDRNOTAVAIL since 5.10 or so, EINVAL (7.2)
                     if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and reasons.has_kprobes() or \
                             error.errno == errno.EINVAL and reasons.lacks_symbol(symbol):

@@ -156,14 +156,27 @@ def no_new_privileges():
 
 def capabilities():
     """(effective, permitted) as bit masks."""
-    fields = dict(line.split(":\t", 1) for line in read("/proc/self/status").splitlines() if line.startswith("Cap"))
-    return int(fields["CapEff"], 16), int(fields["CapPrm"], 16)
+    return _status("CapEff"), _status("CapPrm")
 
 
-def set_capabilities(effective, permitted):
-    """Only those that are permitted now can be kept; nothing is inherited."""
+def inheritable():
+    """The capabilities that may be ambient."""
+    return _status("CapInh")
+
+
+def bounded_by(name):
+    """Whether a program that is executed from here could ever have the capability."""
+    return bool(_status("CapBnd") >> CAPABILITIES[name] & 1)
+
+
+def _status(field):
+    return next(int(line.split()[1], 16) for line in read("/proc/self/status").splitlines() if line.startswith(field))
+
+
+def set_capabilities(effective, permitted, inheriting=0):
+    """Only those that are permitted now can be kept. What is not inheriting is not ambient any more."""
     header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
-    halves = [(mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, 0)]
+    halves = [(mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheriting)]
     _call(_libc.capset, header, struct.pack("=6I", *halves))
 
 

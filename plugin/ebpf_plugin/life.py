@@ -11,6 +11,7 @@ from . import kernel
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+QUIET = 60  # seconds; agents since 1.41 stop a plugin that has printed nothing for 120
 
 
 class Stop(BaseException):
@@ -36,13 +37,14 @@ def on_signals():
 
 
 class Pulse:
-    """Waits for ticks on whole multiples of `every` seconds of the wall clock, and watches stdin meanwhile.
+    """Waits for ticks on whole multiples of `every` seconds of the wall clock, and watches stdin meanwhile. When a wait is
+    longer than QUIET, still_here() is called each QUIET seconds.
 
     Stdin counts only if it is a pipe or a socket, as an agent gives it: a terminal and /dev/null say nothing.
     """
 
-    def __init__(self, every, stdin=0):
-        self._every, self._stdin = every, stdin
+    def __init__(self, every, stdin=0, still_here=lambda: None):
+        self._every, self._stdin, self._still_here = every, stdin, still_here
         self._poll = select.poll()
         self._watched = _is_pipe(stdin)
         if self._watched:
@@ -59,8 +61,11 @@ class Pulse:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            if self._poll.poll(left * 1000) and self._watched:
-                self._listen()
+            if self._poll.poll(min(left, QUIET) * 1000):
+                if self._watched:
+                    self._listen()
+            elif left > QUIET:
+                self._still_here()
 
     def _listen(self):
         heard = os.read(self._stdin, 4096)

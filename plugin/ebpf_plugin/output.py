@@ -21,6 +21,10 @@ class Protocol:
     def __exit__(self, *_):
         return False
 
+    def still_here(self):
+        """In the middle of a long wait."""
+        write(protocol.KEEP_ALIVE)
+
     def begin(self, now, values):
         """The agent needs no baseline from us: it keeps the first values to itself."""
 

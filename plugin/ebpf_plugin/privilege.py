@@ -1,7 +1,25 @@
-"""After attaching, the collector keeps only what reading maps takes on this kernel."""
+"""Privilege is for loading: files are read without it, and the collector keeps only what reading maps takes."""
 from __future__ import annotations
 
+import contextlib
+
 from . import kernel, log
+
+
+@contextlib.contextmanager
+def unused():
+    """Inside, files are opened with no more right than the user has who started us.
+
+    The launcher gives CAP_DAC_READ_SEARCH for tracefs, to every member of the agent's group. An ebpf.conf of theirs may be
+    a link to a file that they may not read, and a message about what is wrong in it would show what it says.
+    """
+    effective, permitted = kernel.capabilities()
+    inheritable = kernel.inheritable()  # without it, nothing would be left for the loader
+    kernel.set_capabilities(0, permitted, inheritable)
+    try:
+        yield
+    finally:
+        kernel.set_capabilities(effective, permitted, inheritable)
 
 
 def drop(trial):

@@ -45,7 +45,10 @@ def denied():
     if not kernel.has_capability("sys_admin"):
         missing = [name for name in ("bpf", "perfmon") if not kernel.has_capability(name)]
         if missing:
-            return "missing capability %s; run as root or grant them" % " and ".join("CAP_" + m.upper() for m in missing)
+            remedy = "run as root or grant them"
+            if not all(kernel.bounded_by(name) for name in missing):
+                remedy = "the service or container forbids them: CapabilityBoundingSet of systemd, --cap-add of docker"
+            return "missing capability %s; %s" % (" and ".join("CAP_" + m.upper() for m in missing), remedy)
     return ""
 
 

@@ -65,7 +65,7 @@ def run(state, view):
     collector = Collector(charts, readers, state["every"])
     gc.freeze()
     with view:
-        tick(collector, view, life.Pulse(state["every"]), state["ticks"], misses.tell, changing)
+        tick(collector, view, life.Pulse(state["every"], still_here=view.still_here), state["ticks"], misses.tell, changing)
 
 
 def _readers(state):
@@ -99,6 +99,8 @@ def tick(collector, view, pulse, ticks, now_and_then, changing=()):
     """
     now = time.monotonic()
     view.begin(now, collector.tick(now))
+    for each in changing:  # what they find now is from before the first tick: they are not to begin with it
+        each.tick(now, collector.samples)
     done = 0
     while ticks is None or done < ticks:
         pulse.wait()

@@ -90,7 +90,7 @@ class Kernel:
 
     def __init__(self, script):
         self._script, self._rows, self._born = iter(script), {}, 0
-        self.seconds, self.counters = 0, [0] * len(NETWORK.counters)
+        self.seconds, self.counters, self._gap = 0, [0] * len(NETWORK.counters), False
 
     def step(self):
         """The next tick, as far as the counters go; how many seconds later it is."""
@@ -179,7 +179,7 @@ def test_golden(name, request, monkeypatch, capfd):
 
 @pytest.mark.parametrize("name", CASES)
 def test_shown_and_other_are_the_total(name, monkeypatch):
-    """What the agent has drawn in all, at each tick. It only remembers first values, so what has come now is drawn a tick later;
+    """What the agent has drawn in all, at each tick. It only remembers first values: what comes now is drawn a tick later;
     what was there at the first tick and is not shown is in the first value of `other`."""
     kernel, ticks = run(name, monkeypatch)
     agent, first, before, ends = Agent(), {}, {}, []

@@ -47,7 +47,7 @@ def test_a_read_that_fails(monkeypatch):
 
 
 class Kernel:
-    """Rows of two counters on three CPUs; `marks` are the rows that had a process. `reads` are the rows that were asked for."""
+    """Rows of two counters on three CPUs. `marks`: rows that had a process; `reads`: rows that were asked for."""
 
     def __init__(self):
         self.rows, self.marks, self.reads, self.error = {}, set(), [], None

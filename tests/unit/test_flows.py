@@ -83,7 +83,8 @@ def play(most, script, hiding=False, skewed=True):
         for name, amounts in between if skewed else ():
             kernel.moved(key(name), amounts)
         if hiding:
-            hidden |= set(map(key, hide))
+            # a name that the resolver has forgotten hides nobody
+            hidden ^= set(map(key, hide))
         was = set(direction.shown)
         changed = direction.tick(now, list(kernel.rows.items()), totals, hidden.__contains__)
         assert not set(direction.shown) & hidden

@@ -145,3 +145,12 @@ def test_leave(status):
     ended = subprocess.run([sys.executable, "-I", "-c", code, os.path.dirname(PACKAGE)], capture_output=True, timeout=10)
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, b"", b"")
     assert time.monotonic() - began < 5
+
+
+def test_in_a_long_wait_it_tells_that_it_is_there(monkeypatch):
+    """An agent that hears nothing for two minutes stops us."""
+    monkeypatch.setattr(life, "QUIET", 0.05)
+    called = []
+    life.Pulse(0.4, still_here=lambda: called.append(time.monotonic())).wait()
+    life.Pulse(0.4, still_here=lambda: called.append(time.monotonic())).wait()
+    assert 5 <= len(called) <= 15

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import GROUP, ROOT, Reader, loaded
 
-from ebpf_plugin import VERSION, config, handoff, log, output, shown, steady, viewer
+from ebpf_plugin import VERSION, config, handoff, log, output, processes, shown, steady, viewer
 from ebpf_plugin import __main__ as command
 from ebpf_plugin import btf as btf_module
 from ebpf_plugin.groups import GROUPS
@@ -195,7 +195,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(steady, "Counters", lambda descriptor, count: Reader(*samples))
         monkeypatch.setattr(steady, "privilege", SimpleNamespace(drop=lambda trial: None))
         monkeypatch.setattr(steady, "gc", SimpleNamespace(freeze=lambda: None))
-        monkeypatch.setattr(steady, "life", SimpleNamespace(Pulse=lambda every: SimpleNamespace(wait=lambda: None)))
+        monkeypatch.setattr(steady, "life", SimpleNamespace(Pulse=lambda *_, **__: SimpleNamespace(wait=lambda: None)))
         return plans
 
     return set_up
@@ -336,3 +336,64 @@ def test_without_netaddr(connected, said, capfd, monkeypatch):
     connected()
     assert run([], NET_ONLY) in (0, 1)
     assert any("netaddr" in text for text in said)
+
+
+@pytest.fixture
+def placed(connected, monkeypatch, tmp_path):
+    """placed(text of apps_groups.conf, rungs) -> (plans, states, tables): all groups; processes are in row 0 and 2."""
+    def set_up(text, **rungs):
+        (tmp_path / "apps_groups.conf").write_text(text)
+        plans, states = connected()
+        tables = {name: number for number, name in enumerate(name for group in GROUPS for name in group.tables)}
+
+        def load(plan):
+            plans.append(plan)
+            return loaded(*(group for group in GROUPS if group.name in plan["groups"]), **rungs)._replace(tables=tables)
+
+        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(processes, "enter", lambda tables, rules: entered.append((tables, rules)) or {0, 2})
+        return plans, states, tables
+
+    entered = set_up.entered = []
+    monkeypatch.setenv("NETDATA_USER_CONFIG_DIR", str(tmp_path))
+    return set_up
+
+
+RULES = "shells: sh\n'my app': *payroll*"
+
+
+def test_what_loader_and_collector_get_of_applications(placed, said, capfd):
+    plans, states, tables = placed(RULES)
+    assert run([], DEFAULTS._replace(processes=99)) == 0
+    assert plans[0]["sizes"]["APPS"] == 3 and plans[0]["sizes"]["APPS_PROCESSES"] == 99 and "apps" in plans[0]["groups"]
+    found = states[0]["apps"]
+    assert (found["names"], found["ids"]) == (("other", "shells", "my app"), ("other", "shells", "my_app"))
+    assert found["rows"] in [(0, 2), (2, 0)] and found["tables"] == tables and found["processes"] == 99
+    assert placed.entered == [(tables, found["rules"])]
+    charts = shown.unpack(found["charts"])
+    assert {chart.type for chart in charts} == {"apps"} and {chart.group for chart in charts} == {
+        group.name for group in GROUPS if group.apps}
+    assert set(states[0]["maps"]) == {group.name for group in GROUPS}
+    # they are declared when the first of their rows is known
+    assert "CHART apps." not in capfd.readouterr().out and said == []
+
+
+@pytest.mark.parametrize("hook", ["newtask", "rename", "free"])
+def test_applications_take_all_of_their_hooks(placed, said, capfd, hook):
+    _, states, _ = placed(RULES, **{hook: None})
+    assert run([], DEFAULTS) == 0
+    assert states[0]["apps"] is None and placed.entered == []
+    assert len(said) == 1 and "applications" in said[0] and hook in said[0]
+
+
+def test_applications_that_nobody_wants(placed, said, capfd):
+    plans, states, _ = placed("nonsense")
+    assert run([], DEFAULTS._replace(apps=False)) == 0
+    assert "APPS" not in plans[0]["sizes"] and "apps" not in plans[0]["groups"] and said == []
+    assert states[0]["apps"] is None and placed.entered == []
+
+
+def test_what_is_wrong_in_the_groups_file_is_logged(placed, said, capfd, tmp_path):
+    _, states, _ = placed("shells: sh\nnonsense")
+    assert run([], DEFAULTS) == 0
+    assert said and all(text.startswith("%s/apps_groups.conf:2: " % tmp_path) for text in said) and states[0]["apps"]

@@ -42,3 +42,15 @@ def test_nothing_to_give_up(monkeypatch):
     monkeypatch.setattr(kernel, "capabilities", lambda: (0, 0))
     monkeypatch.setattr(kernel, "set_capabilities", refuse)
     privilege.drop(refuse)
+
+
+def test_unused_while_files_are_read(monkeypatch):
+    said = []
+    monkeypatch.setattr(kernel, "capabilities", lambda: (BPF, BPF | ADMIN))
+    monkeypatch.setattr(kernel, "inheritable", lambda: BPF, raising=False)
+    monkeypatch.setattr(kernel, "set_capabilities", lambda *sets: said.append(sets))
+    with pytest.raises(ValueError):
+        with privilege.unused():
+            assert said == [(0, BPF | ADMIN, BPF)]
+            raise ValueError
+    assert said[1:] == [(BPF, BPF | ADMIN, BPF)]

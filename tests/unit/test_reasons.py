@@ -11,7 +11,8 @@ LOCKED = "none integrity [confidentiality]\n"
 @pytest.fixture
 def machine(monkeypatch):
     """Sets up what reasons.py sees of a machine."""
-    def set_up(capabilities=("sys_admin",), lockdown="", paths=("/sys/bus/event_source/devices/kprobe",), mounted=True):
+    def set_up(capabilities=("sys_admin",), lockdown="", paths=("/sys/bus/event_source/devices/kprobe",), mounted=True,
+               bounded=True):
         def root():
             if not mounted:
                 raise tracefs.NoTracefs("tracefs is not mounted")
@@ -19,6 +20,7 @@ def machine(monkeypatch):
 
         monkeypatch.setattr(kernel, "read", lambda path: lockdown if path == "/sys/kernel/security/lockdown" else "")
         monkeypatch.setattr(kernel, "has_capability", lambda *names: bool(set(names) & set(capabilities)))
+        monkeypatch.setattr(kernel, "bounded_by", lambda name: bounded)
         monkeypatch.setattr(reasons.os.path, "exists", lambda path: path in paths)
         monkeypatch.setattr(tracefs, "root", root)
     return set_up
@@ -35,6 +37,8 @@ def machine(monkeypatch):
     ({"capabilities": ("bpf",)}, "missing capability CAP_PERFMON; run as root or grant them"),
     ({"capabilities": ("perfmon",)}, "missing capability CAP_BPF; run as root or grant them"),
     ({"capabilities": ()}, "missing capability CAP_BPF and CAP_PERFMON; run as root or grant them"),
+    ({"capabilities": ("bpf",), "bounded": False}, "missing capability CAP_PERFMON; the service or container forbids "
+     "them: CapabilityBoundingSet of systemd, --cap-add of docker"),
 ])
 def test_denied(machine, seen, cause):
     machine(**seen)

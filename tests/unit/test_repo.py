@@ -54,12 +54,16 @@ def test_who_imports_what(module):
 
 HEAVY = {"bcc", "rich", "pyroute2", "netaddr"} | {"ebpf_plugin." + name[:-3] for name in LOADER_SIDE}
 
+DONE_WITH = {"iniconfig", "argparse", "json", "socket", "typing", "threading", "re", "ebpf_plugin.config",
+             "ebpf_plugin.groups", "ebpf_plugin.apps_groups", "ebpf_plugin.processes"}
+
 
 @pytest.mark.parametrize("module, flags, unwanted", [
     ("__main__", ["-I"], HEAVY),
     # what runs for months is done with arguments, files and messages
-    ("steady", ["-I", "-S"],
-     HEAVY | {"iniconfig", "argparse", "json", "socket", "typing", "ebpf_plugin.config", "ebpf_plugin.groups"}),
+    ("steady", ["-I", "-S"], HEAVY | DONE_WITH),
+    # and what it imports only if it is wanted
+    ("steady, ebpf_plugin.apps, ebpf_plugin.connections, ebpf_plugin.names", ["-I", "-S"], HEAVY | DONE_WITH),
 ])
 def test_what_a_process_holds(module, flags, unwanted):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import ebpf_plugin.%s; print(*sys.modules)" % module

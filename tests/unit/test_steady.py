@@ -53,13 +53,14 @@ def test_what_changes_is_told_of_the_samples_and_shown_behind_the_rest():
         return [(now,)]
 
     collector.tick = sample
-    view = SimpleNamespace(begin=lambda now, values: None, show=lambda *shown: calls.append(shown))
+    begun = []
+    view = SimpleNamespace(begin=lambda now, values: begun.append(now), show=lambda *shown: calls.append(shown))
     steady.tick(collector, view, SimpleNamespace(wait=lambda: None), 3, lambda: None, [one, other])
     assert [more for _, _, more in calls] == [["a", "b", "c"]] * 3
     for each in (one, other):
-        # what is before the first tick is nobody's: they begin with the first that is shown
-        assert [(now, samples) for now, samples in each.told] == [(now, {"toy": now}) for now, _, _ in calls]
-        assert [values for _, values, _ in calls] == [[(now,)] for now, _ in each.told]
+        # what they find before the first tick is not shown, so that it is not drawn as if it had happened in it
+        assert each.told == [(now, {"toy": now}) for now in (*begun, *(now for now, _, _ in calls))]
+        assert [values for _, values, _ in calls] == [[(now,)] for now, _ in each.told[1:]]
 
 
 class Table:
@@ -85,14 +86,14 @@ def run_connected(monkeypatch, hosts, drop):
     monkeypatch.setattr(steady, "Counters", lambda descriptor, count: Reader(*[(0,) * count] * 5))
     monkeypatch.setattr(steady, "privilege", SimpleNamespace(drop=drop))
     monkeypatch.setattr(steady, "gc", SimpleNamespace(freeze=lambda: None))
-    monkeypatch.setattr(steady.life, "Pulse", lambda every: SimpleNamespace(wait=lambda: None))
+    monkeypatch.setattr(steady.life, "Pulse", lambda *_, **__: SimpleNamespace(wait=lambda: None))
     monkeypatch.setitem(os.environ, "RES_OPTIONS", "timeout:1")
     state = {"shown": (), "maps": {"network": (3, len(NETWORK.counters))}, "programs": {}, "events": (), "every": 1,
              "ticks": 2, "apps": None, "connections": marshal.loads(marshal.dumps(connected(hosts)))}
     shows = []
 
     class View:
-        __enter__ = __exit__ = lambda self, *_: None
+        __enter__ = __exit__ = still_here = lambda self, *_: None
 
         def begin(self, now, values):
             pass
@@ -108,7 +109,7 @@ def test_connections_are_shown_and_read_once_to_try(monkeypatch):
     Table.reads = 0
     shows = run_connected(monkeypatch, False, lambda trial: trial())
     assert shows == [[chart[0] for chart in connections.CHARTS]] * 2
-    assert Table.reads == 3
+    assert Table.reads == 4  # to try, and before the first tick that is shown
 
 
 def threads():

@@ -1,0 +1,130 @@
+#!/bin/sh
+# install.sh: install ebpf.plugin from this checkout for a Netdata agent that is not Debian's package.
+set -eu
+
+usage() {
+	cat <<'END'
+usage: install.sh [--prefix DIR] [--plugins-dir DIR] [--group NAME] [--dry-run] [--uninstall]
+
+  --prefix DIR       where the program goes: DIR/share/netdata-ebpf-plugin (default /usr/local)
+  --plugins-dir DIR  where the agent looks for plugins (default: the first that exists of those below)
+  --group NAME       the agent's group: its members may start the plugin (default netdata)
+  --dry-run          say what would be done, and do nothing
+  --uninstall        remove what was installed with the same --prefix and --plugins-dir
+
+Needs root, a C compiler, setcap (libcap2-bin) and the python3 modules bcc, iniconfig, netaddr and pyroute2 of the
+distribution. With DESTDIR in the environment, files are laid out below it for a package, and nothing else is done.
+END
+}
+
+fail() {
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+plugins_dirs="/usr/libexec/netdata/plugins.d /opt/netdata/usr/libexec/netdata/plugins.d /usr/lib/netdata/plugins.d"
+capabilities=cap_bpf,cap_perfmon,cap_dac_read_search,cap_sys_admin,cap_sys_resource=p # the table is in launcher.c
+
+prefix=/usr/local plugins_dir='' group=netdata dry='' uninstall='' dest=${DESTDIR:-}
+while [ $# -gt 0 ]; do
+	case $1 in
+	--prefix | --plugins-dir | --group)
+		[ $# -gt 1 ] || fail "$1 needs a value"
+		case $1 in
+		--prefix) prefix=$2 ;;
+		--plugins-dir) plugins_dir=$2 ;;
+		--group) group=$2 ;;
+		esac
+		shift
+		;;
+	--dry-run) dry=yes ;;
+	--uninstall) uninstall=yes ;;
+	-h | --help) usage && exit ;;
+	*) usage >&2 && fail "unknown option $1" ;;
+	esac
+	shift
+done
+
+if [ -z "$plugins_dir" ]; then
+	for each in $plugins_dirs; do
+		[ -z "$plugins_dir" ] && [ -d "$each" ] && plugins_dir=$each
+	done
+	[ "$plugins_dir" ] || fail "no agent found in $plugins_dirs; give --plugins-dir"
+fi
+for each in "$prefix" "$plugins_dir"; do
+	case $each in
+	*[!A-Za-z0-9_./+-]*) fail "not a plain path: $each" ;; # it becomes a part of the launcher and of shell commands
+	/*) ;;
+	*) fail "not an absolute path: $each" ;;
+	esac
+done
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+home=$prefix/share/netdata-ebpf-plugin
+program=$home/plugin/ebpf.plugin
+launcher=$plugins_dir/ebpf.plugin
+command=$prefix/bin/ebpf.plugin
+manual=$prefix/share/man/man1/ebpf.plugin.1
+case $prefix in
+/usr | /usr/local) units=$prefix/lib/systemd/system ;; # where systemd looks
+*) units=/etc/systemd/system ;;
+esac
+dropin=$units/netdata.service.d/ebpf-plugin.conf
+
+run() {
+	if [ "$dry" ]; then echo "$*"; else "$@"; fi
+}
+
+ours() { # the launcher has the path of its program in it
+	[ -f "$1" ] && grep -aqF "$program" "$1"
+}
+
+reload() {
+	[ -d /run/systemd/system ] || return 0
+	run systemctl daemon-reload
+	echo "now restart the agent: systemctl restart netdata"
+}
+
+[ "$dry" ] || [ "$dest" ] || [ "$(id -u)" = 0 ] || fail "run as root (or with --dry-run)"
+
+if [ "$uninstall" ]; then
+	[ -e "$dest$launcher" ] && { ours "$dest$launcher" || fail "$launcher is not ours; nothing was removed"; }
+	run rm -rf "$dest$home"
+	run rm -f "$dest$launcher" "$dest$command" "$dest$manual" "$dest$dropin"
+	run rmdir "$(dirname "$dest$dropin")" 2>/dev/null || true
+	reload
+	exit
+fi
+
+if [ -e "$dest$launcher" ] && ! ours "$dest$launcher"; then
+	fail "$launcher is another program, perhaps the agent's own (package netdata-plugin-ebpf): remove that first"
+fi
+[ "$dry" ] || [ "$dest" ] || getent group "$group" >/dev/null || fail "there is no group $group; give --group"
+
+for each in plugin bpf conf.d; do
+	(cd "$here" && find "$each" -type f ! -name '*.pyc') | while read -r file; do
+		mode=644 && [ -x "$here/$file" ] && mode=755
+		run install -D -m "$mode" "$here/$file" "$dest$home/$file"
+	done
+done
+for each in check-kernel-config.sh reset_netdata_trace.sh; do
+	run install -D -m 755 "$here/tools/$each" "$dest$home/tools/$each"
+done
+run install -D -m 644 "$here/packaging/ebpf.plugin.1" "$dest$manual"
+run install -D -m 644 "$here/packaging/ebpf-plugin.conf" "$dest$dropin"
+run mkdir -p "$dest$prefix/bin" "$dest$plugins_dir"
+run ln -sfn "$program" "$dest$command"
+
+hardening="-fPIE -pie -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro -Wl,-z,now"
+# shellcheck disable=SC2086 # lists of words
+run ${CC:-cc} -std=c11 -Wall -Wextra -Werror ${CFLAGS:--O2 $hardening} ${CPPFLAGS:-} ${LDFLAGS:-} \
+	"-DPROGRAM=\"$program\"" -o "$dest$launcher" "$here/packaging/launcher.c"
+[ "$dest" ] && exit
+
+run chown "root:$group" "$launcher"
+run chmod 0750 "$launcher"
+run setcap "$capabilities" "$launcher" || run chmod 4750 "$launcher" # not every file system has capabilities
+run /usr/bin/python3 -m compileall -q "$home/plugin"
+run /usr/bin/python3 -I -c 'import bcc, iniconfig, netaddr, pyroute2' ||
+	echo "install.sh: install what is missing from the distribution (Debian: python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2)" >&2
+reload

@@ -1,0 +1,73 @@
+"""packaging/install.sh, for agents that are not Debian's: on the host itself, but what it writes there is forgotten."""
+import os
+import shutil
+
+import pytest
+
+from cleanroot import ROOT, Root
+
+SCRIPT = ROOT / "packaging" / "install.sh"
+PLUGINS = "/opt/netdata/usr/libexec/netdata/plugins.d"
+LAUNCHER = PLUGINS + "/ebpf.plugin"
+PREFIX = "/opt/elsewhere"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("cc"), reason="not root, or no C compiler")
+
+
+@pytest.fixture
+def host(tmp_path):
+    with Root("/", tmp_path) as root:
+        root.run("groupadd", "-f", "netdata")
+        root.run("mkdir", "-p", PLUGINS)
+        yield root
+
+
+def written(host):
+    places = ("/opt", "/etc/systemd/system", "/usr/local/bin", "/usr/local/share")
+    return sorted(host.run("find", *places, "!", "-type", "d", check=False).stdout.split())
+
+
+def test_install_run_and_uninstall(host):
+    before = written(host)
+    host.run(SCRIPT, "--prefix", PREFIX)  # the agent is found
+    assert host.run("stat", "-c", "%A %U %G", LAUNCHER).stdout == "-rwxr-x--- root netdata\n"
+    assert "cap_bpf" in host.run("getcap", LAUNCHER).stdout
+    once = host.run("setpriv", "--reuid=nobody", "--regid=netdata", "--clear-groups", LAUNCHER, "--once")
+    assert "CHART ebpf.io " in once.stdout and once.stderr == ""
+    assert "[global]" in host.file(PREFIX + "/share/netdata-ebpf-plugin/conf.d/ebpf.conf").read_text()
+    assert host.run(PREFIX + "/bin/ebpf.plugin", "--version").returncode == 0
+    host.run(SCRIPT, "--prefix", PREFIX)  # again, over itself
+    host.run(SCRIPT, "--prefix", PREFIX, "--uninstall")
+    assert written(host) == before
+
+
+@pytest.mark.parametrize("action", [(), ("--uninstall",)])
+def test_dry_run_changes_nothing(host, action):
+    if action:
+        host.run(SCRIPT, "--prefix", PREFIX)
+    before = written(host)
+    said = host.run(SCRIPT, "--prefix", PREFIX, "--dry-run", *action).stdout
+    assert LAUNCHER in said and PREFIX + "/share/netdata-ebpf-plugin" in said
+    assert written(host) == before
+
+
+def test_another_s_plugin_is_left_alone(host):
+    host.file(LAUNCHER).write_text("the agent's own")
+    for action in ((), ("--uninstall",)):
+        done = host.run(SCRIPT, *action, check=False)
+        assert done.returncode == 1
+        assert LAUNCHER + " is " in done.stderr
+        assert host.file(LAUNCHER).read_text() == "the agent's own"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--prefix"], "--prefix needs a value"),
+    (["--prefix", "relative"], "not an absolute path: relative"),
+    (["--prefix", '/a"b'], "not a plain path"),
+    (["--what"], "unknown option --what"),
+    (["--group", "no-such-group"], "there is no group no-such-group"),
+])
+def test_mistakes(host, arguments, message):
+    done = host.run(SCRIPT, *arguments, check=False)
+    assert done.returncode == 1 and message in done.stderr
+    assert not host.file(LAUNCHER).exists()
