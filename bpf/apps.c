@@ -2,7 +2,7 @@
  * Pairs with plugin/ebpf_plugin/groups/apps.py; plugin/ebpf_plugin/apps.py decides about names that are new.
  */
 
-enum apps_counter { APPS_FULL, APPS_COUNTERS };
+enum apps_counter { APPS_FULL, APPS_UNASKED, APPS_COUNTERS };
 
 struct apps_counters {
 	u64 n[APPS_COUNTERS];
@@ -19,7 +19,11 @@ struct decision {
 };
 BPF_TABLE("lru_hash", struct comm, struct decision, apps_names, 4096);
 /* processes that the collector has to look at; it takes them out */
-BPF_TABLE("hash", u32, struct comm, apps_asked, 1024);
+struct question {
+	struct comm comm;
+	u64 task;
+};
+BPF_TABLE("hash", u32, struct question, apps_asked, 1024);
 
 /* rows that ever had a process */
 struct apps_rows {
@@ -27,21 +31,25 @@ struct apps_rows {
 };
 BPF_ARRAY(apps_rows, struct apps_rows, 1);
 
+inline_int apps_count(int counter)
+{
+	int zero = 0;
+	struct apps_counters *c = apps_counters.lookup(&zero);
+
+	if (c)
+		c->n[counter]++;
+	return 0;
+}
+
 inline_int place(u32 tgid, u32 row, u64 task)
 {
 	struct application application = {.row = row, .task = task};
 	int zero = 0;
 	struct apps_rows *rows = apps_rows.lookup(&zero);
-	struct apps_counters *c;
 
 	if (rows && row < APPS)
 		rows->had[row] = 1;
-	if (applications.update(&tgid, &application) == 0)
-		return 0;
-	c = apps_counters.lookup(&zero);
-	if (c)
-		c->n[APPS_FULL]++;
-	return 0;
+	return applications.update(&tgid, &application) ? apps_count(APPS_FULL) : 0;
 }
 
 /* task:task_newtask(task, clone_flags): the parent runs, and the child does not yet. A parent that is not known has not been
@@ -49,10 +57,16 @@ inline_int place(u32 tgid, u32 row, u64 task)
 #define NEW_THREAD 0x10000
 inline_int forked(u64 task, u64 flags)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct application *parent = flags & NEW_THREAD ? 0 : applications.lookup(&tgid);
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, child = tgid_of(task);
+	struct application *parent;
 
-	return parent ? place(tgid_of(task), parent->row, task) : 0;
+	if (flags & NEW_THREAD)
+		return 0;
+	parent = applications.lookup(&tgid);
+	if (parent)
+		return place(child, parent->row, task);
+	applications.delete(&child); /* who had the number before */
+	return 0;
 }
 int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
 
@@ -61,17 +75,23 @@ int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
 inline_int renamed(u64 task, u64 text)
 {
 	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
-	struct comm comm = {};
+	struct question question = {.task = task};
+	struct application *application;
 	struct decision *decision;
 
 	if (pid != tgid || tgid == 1) /* the first process stays `other`, as in the agent */
 		return 0;
-	bpf_probe_read_kernel_str(comm.text, sizeof(comm.text), (void *)text);
-	decision = apps_names.lookup(&comm);
+	bpf_probe_read_kernel_str(question.comm.text, sizeof(question.comm.text), (void *)text);
+	decision = apps_names.lookup(&question.comm);
+	application = applications.lookup(&tgid);
 	if (decision && decision->row != STAYS)
 		place(tgid, decision->row, task);
-	if (!decision || decision->ask)
-		apps_asked.update(&tgid, &comm);
+	else if (application)
+		application->task = task; /* another one, if a thread has called exec */
+	if (decision && !decision->ask)
+		apps_asked.delete(&tgid);
+	else if (apps_asked.update(&tgid, &question))
+		apps_count(APPS_UNASKED);
 	return 0;
 }
 int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }
@@ -82,9 +102,16 @@ inline_int freed(u64 task)
 {
 	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
 	struct application *application = pid == tgid ? applications.lookup(&tgid) : 0;
+	struct question *question = pid == tgid ? apps_asked.lookup(&tgid) : 0;
+	u32 row;
 
-	if (application && (application->task == task || !application->task))
+	if (question && question->task == task)
+		apps_asked.delete(&tgid);
+	if (application && (application->task == task || !application->task)) {
+		row = application->row;
+		applications_gone.update(&tgid, &row);
 		applications.delete(&tgid);
+	}
 	return 0;
 }
 int apps_free_raw(u64 *ctx) { return freed(ctx[0]); }

@@ -64,9 +64,11 @@ inline_u64 kernel_u64(u64 address)
 #ifdef APPS
 #define ROWS APPS
 #define ROW_OF(tgid) row_of(tgid)
+#define ROW_OF_LATE(tgid) row_of_late(tgid)
 #else
 #define ROWS 1
 #define ROW_OF(tgid) 0
+#define ROW_OF_LATE(tgid) 0
 #endif
 #define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)
 #define NO_ROW 0 /* what no process does */

@@ -101,10 +101,10 @@ inline_int connecting(u64 sk, struct peer *peer)
 	own(sk);
 	return IS_OTHERS(peer) ? 0 : network_add(ROW_OF_CURRENT, mapped ? CONNECTS_V4 : CONNECTS_V6);
 }
-inline_int accepted(struct peer *peer)
+inline_int accepted(struct peer *peer, u32 row)
 {
 	if (!is_service(peer, IPPROTO_TCP))
-		serve(peer, IPPROTO_TCP, NO_ROW);
+		serve(peer, IPPROTO_TCP, row);
 	return IS_OTHERS(peer) ? 0 : network_add(NO_ROW, ACCEPTS);
 }
 
@@ -123,7 +123,7 @@ inline_int changed_state(u64 sk, int old, int new)
 		return connecting(sk, &peer);
 	if (new == LISTEN)
 		return serve(&peer, IPPROTO_TCP, ROW_OF_CURRENT);
-	return old == SYN_RECV ? accepted(&peer) : opened_by_us(&peer);
+	return old == SYN_RECV ? accepted(&peer, NO_ROW) : opened_by_us(&peer);
 }
 ON_RAW(inet_sock_set_state, changed_state(arg0, arg1, arg2))
 
@@ -135,7 +135,7 @@ inline_int accept_returned(int direct, u64 sk)
 	if (!sk)
 		return 0;
 	look(direct, sk, &peer);
-	return accepted(&peer);
+	return accepted(&peer, ROW_OF_CURRENT);
 }
 ON_FEXIT(inet_csk_accept, u64, accept_returned(READ_DIRECT, result))
 ON_KRETPROBE(inet_csk_accept, u64, accept_returned(READ_BY_HELPER, result))

@@ -16,3 +16,13 @@ inline_u64 row_of(u32 tgid)
 
 	return application ? application->row : 0;
 }
+
+/* Rows of processes that are gone: what is told of their threads may come after what is told of them (RCU). */
+BPF_TABLE("lru_hash", u32, u32, applications_gone, 4096);
+inline_u64 row_of_late(u32 tgid)
+{
+	struct application *application = applications.lookup(&tgid);
+	u32 *row = application ? &application->row : applications_gone.lookup(&tgid);
+
+	return row ? *row : 0;
+}

@@ -77,6 +77,7 @@ def run(args, wanted):
     network, sizes = network_of(wanted)
     wanted = wanted._replace(network=network is not None)
     applications = apps_of(args, wanted, sizes)
+    wanted = wanted._replace(apps=applications is not None)
     groups = tuple(group for group in GROUPS if group.name in wanted.groups())
     if args.show_bpf:
         return show_bpf(groups, wanted, sizes)
@@ -142,6 +143,10 @@ def network_of(wanted):
 def apps_of(args, wanted, sizes):
     """apps_groups.Groups, or None if nobody wants it; adds the sizes of its maps. What is wrong in the file is logged."""
     if "apps" not in wanted.groups():
+        return None
+    if not processes.are_those_of_the_machine():
+        log.write(log.ERROR, "no charts of applications: this is a pid namespace of its own, where processes have other "
+                  "numbers than in the kernel (start the container with --pid=host)")
         return None
     places = [*directories.configuration(args.config, os.environ), directories.data("conf.d")]
     with privilege.unused():

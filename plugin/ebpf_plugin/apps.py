@@ -8,16 +8,18 @@ import os
 import struct
 
 from . import kernel, log
-from .apps_match import LONGEST_LINE, Matcher
+from .apps_match import LONGEST_LINE, LONGEST_NAME, Matcher
 from .hashmap import HashMap
 from .shown import Line, unpack
 
 NAME = struct.Struct("=16s")  # struct comm
+QUESTION = struct.Struct("=16sQ")  # struct question: name, task
 APPLICATION = struct.Struct("=IIQ")  # struct application: row, unused, task
 DECISION = struct.Struct("=II")  # struct decision: row, ask
 STAYS = 0xffffffff
 ASKED = 1024  # room for processes to be looked at
 AT_A_TIME = 200  # of them in one tick; the others wait
+SELDOM = 30  # ticks; what takes a look at every process is not done more often
 FIRST = 1  # the process that stays in `other`, as in the agent
 
 
@@ -34,13 +36,14 @@ class Apps:
         self._matcher = Matcher(wanted["rules"])
         self._names, self._ids = wanted["names"], wanted["ids"]
         self._tables = wanted["tables"]
-        self._asked = HashMap(self._tables["apps_asked"], 4, NAME.format, ASKED)
+        self._asked = HashMap(self._tables["apps_asked"], 4, QUESTION.format, ASKED)
         self._processes = wanted["processes"]
         self._readers, self._known = readers, known
         self._charts = unpack(wanted["charts"])
         self._shown, self._rows = self._charts, []
-        self._begun = {}  # full id of a chart: its rows that the agent knows
-        self._full = 0
+        self._ticks, self._begun = 0, {}  # full id of a chart: its rows that the agent knows
+        self._full = self._unasked = 0
+        self._sweeps = 0  # the tick from on which the table may be swept again
 
     def read(self):
         """Only try whether all that is done here is allowed. Raises OSError."""
@@ -53,7 +56,14 @@ class Apps:
             self._answer()
         except OSError as error:
             log.once(log.ERROR, "cannot place new processes: %s; they count where their parents do" % error.strerror)
-        self._tell_if_full(samples)
+        self._ticks += 1
+        full, unasked = samples.get("apps") or (self._full, self._unasked)
+        if unasked != self._unasked and not self._ticks % SELDOM:
+            self._unasked = unasked
+            self._look_at_all()
+        if full != self._full:
+            self._full = full
+            self._tell_that_it_is_full()
         fresh = sorted({row for reader in self._readers.values() for row in reader.rows}.difference(self._rows))
         if fresh:
             self._rows = self._rows + fresh
@@ -73,35 +83,42 @@ class Apps:
 
     def _answer(self):
         """Decide about processes whose name is new, or whose command line matters."""
-        for number, (key, (name,)) in enumerate(list(self._asked.rows())):
+        for number, (key, (name, task)) in enumerate(list(self._asked.rows())):
             if number == AT_A_TIME:
                 break
             kernel.map_delete(self._tables["apps_asked"], key)
-            pid, = struct.unpack("=I", key)
-            comm = name.partition(b"\0")[0]
-            group, certain = self._matcher.by_comm(comm)
-            kernel.map_update(self._tables["apps_names"], name, decision(group, certain))
-            if not certain:
-                group = self._matcher.group_of(comm, command_line(pid))
-            if group is not None and pid != FIRST:
-                self._move(key, group)
+            self._decide(key, name, task)
 
-    def _move(self, key, group):
-        """Put a process into a row, if it is still there."""
+    def _decide(self, key, name, asked):
+        """Teach the kernel the name, and put the process where it belongs if its task is `asked` (0: whoever it is)."""
+        pid, = struct.unpack("=I", key)
+        comm = name.partition(b"\0")[0]
+        group, certain = self._matcher.by_comm(comm)
+        kernel.map_update(self._tables["apps_names"], name, decision(group, certain))
+        if not certain:
+            group = self._matcher.group_of(comm, command_line(pid))
+        if group is None or pid == FIRST:
+            return
         try:
             _, _, task = APPLICATION.unpack(kernel.map_lookup(self._tables["applications"], key, APPLICATION.size))
-            kernel.map_update(self._tables["applications"], key, APPLICATION.pack(group, 0, task), kernel.BPF_EXIST)
+            if asked in (task, 0) or not task:
+                moved = APPLICATION.pack(group, 0, task or asked)
+                kernel.map_update(self._tables["applications"], key, moved, kernel.BPF_EXIST)
+                self._known.add(group)
         except FileNotFoundError:
-            return
-        self._known.add(group)
+            pass  # it is gone
 
-    def _tell_if_full(self, samples):
-        full = (samples.get("apps") or (0,))[0]
-        if full == self._full:
-            return
-        self._full = full
+    def _look_at_all(self):
+        """There were more questions than room for them: look at everybody, of whom most are as they were."""
+        for pid, (comm, _) in everybody().items():
+            self._decide(struct.pack("=I", pid), NAME.pack(comm[:LONGEST_NAME]), 0)
+
+    def _tell_that_it_is_full(self):
         log.once(log.ERROR, "the table of %d processes is full: what is not in it counts as `other` "
                  "([global] pid table size)" % self._processes)
+        if self._ticks < self._sweeps:
+            return
+        self._sweeps = self._ticks + SELDOM
         for key, _ in HashMap(self._tables["applications"], 4, APPLICATION.format, self._processes).rows():
             if not os.path.exists("/proc/%d" % struct.unpack("=I", key)):
                 kernel.map_delete(self._tables["applications"], key)
@@ -114,3 +131,22 @@ def command_line(pid):
             return file.read(LONGEST_LINE)
     except OSError:
         return None
+
+
+def everybody():
+    """{pid: (comm in bytes, parent's pid)} of /proc now."""
+    processes = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid, "rb") as file:
+                text = file.read()
+            # "pid (comm) state ppid ...", and comm may hold anything; what a terminal might mind is escaped here
+            begin, end = text.index(b"(") + 1, text.rindex(b")")
+            comm = text[begin:end]
+            if b"\\" in comm:
+                with open("/proc/%s/comm" % pid, "rb") as file:
+                    comm = file.read()[:-1]
+        except OSError:
+            continue
+        processes[int(pid)] = comm, int(text[end + 2:].split()[1])
+    return processes

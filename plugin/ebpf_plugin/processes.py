@@ -1,35 +1,46 @@
 """The processes that are there when we come: places them, and teaches the kernel the names that it cannot have seen."""
 from __future__ import annotations
 
+import errno
 import os
 import struct
 
-from . import kernel
-from .apps import APPLICATION, FIRST, NAME, command_line, decision
+from . import kernel, log
+from .apps import APPLICATION, FIRST, NAME, command_line, decision, everybody
 from .apps_match import LONGEST_NAME, Matcher
+
+LOOKS = 10  # at most; a machine that forks all the time always has somebody new
 
 
 def enter(tables, rules):
     """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process. Raises OSError.
 
     The kernel's programs run already: what they have entered is newer. A process that was born to one that they did not know
-    yet is found by the second look.
+    yet is found by another look.
     """
     matcher = Matcher(rules)
     for certain, names in zip((True, False), matcher.seeds()):
         for name, group in names.items():
             kernel.map_update(tables["apps_names"], NAME.pack(name), decision(group, certain))
-    rows = {0}
-    for _ in range(2):
-        for pid, row in placed(matcher, found()).items():
+    rows, entered = {0}, True
+    for _ in range(LOOKS):
+        if not entered:
+            break
+        entered = False
+        for pid, row in placed(matcher, everybody()).items():
             try:
                 kernel.map_update(tables["applications"], struct.pack("=I", pid), APPLICATION.pack(row, 0, 0),
                                   kernel.BPF_NOEXIST)
             except FileExistsError:
                 continue
-            except OSError:
-                break  # the table is full: apps.py tells
+            except OSError as error:
+                if error.errno != errno.E2BIG:
+                    raise
+                log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
+                         "([global] pid table size)")
+                return rows
             rows.add(row)
+            entered = True
     return rows
 
 
@@ -57,16 +68,9 @@ def placed(matcher, processes, line=command_line):
     return {pid: row for pid, row in rows.items() if pid in processes}
 
 
-def found():
-    """{pid: (comm in bytes, parent's pid)} of /proc now."""
-    processes = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % pid, "rb") as file:
-                text = file.read()
-        except OSError:
-            continue
-        # "pid (comm) state ppid ...", and comm may hold anything
-        begin, end = text.index(b"(") + 1, text.rindex(b")")
-        processes[int(pid)] = text[begin:end], int(text[end + 2:].split()[1])
-    return processes
+def are_those_of_the_machine():
+    """Whether we are in the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC
+    except OSError:
+        return True

@@ -15,10 +15,10 @@ APPS = Group(
         Field("TASK_PID", (("task_struct", "pid"),)),
         Field("TASK_TGID", (("task_struct", "tgid"),)),
     ),
-    counters=("apps_full",),
+    counters=("apps_full", "apps_unasked"),
     hooks=(
         tracepoint("newtask", "task_newtask", ("apps_full",)),
-        tracepoint("rename", "task_rename"),
+        tracepoint("rename", "task_rename", ("apps_unasked",)),
         # after the processes' own program on it (process.c), which asks for the row: the registry's order
         tracepoint("free", "sched_process_free"),
     ),
