@@ -15,15 +15,14 @@ run: ## install what is missing and show the machine live (Ctrl-C ends)
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in a virtual machine
 	@tools/setup.sh test
 	$(MAKE) lint
-	$(PYTEST) -q -rs
-	$(MAKE) test-kernel KERNEL=bookworm
+	tools/test.sh
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
 	@tools/setup.sh test
 	@for release in bullseye bookworm trixie sid; do $(MAKE) test-kernel test-lockdown KERNEL=$$release || exit; done
 
 test-kernel: ## the same on one of them: make test-kernel KERNEL=trixie
-	tools/vm/vm.py run --release $(KERNEL) --timeout 1800 -- $(GUEST) python3 -m pytest -q -rs tests/kernel
+	tools/vm/vm.py run --release $(KERNEL) --timeout 3600 -- $(GUEST) python3 -m pytest -q -rs tests/kernel
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
 	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- $(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py

@@ -8,9 +8,8 @@ struct file_counters {
 };
 BPF_PERCPU_ARRAY(file_counters, struct file_counters, ROWS);
 
-inline_int file_count(int calls, int errors, int failed)
+inline_int file_add(int row, int calls, int errors, int failed)
 {
-	int row = ROW_OF_CURRENT;
 	struct file_counters *c = file_counters.lookup(&row);
 
 	if (!c)
@@ -18,6 +17,12 @@ inline_int file_count(int calls, int errors, int failed)
 	c->n[calls]++;
 	if (failed)
 		c->n[errors]++;
+	return 0;
+}
+
+inline_int file_count(int calls, int errors, int failed)
+{
+	FOR_ITS_ROWS(file_add(row, calls, errors, failed))
 	return 0;
 }
 

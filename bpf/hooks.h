@@ -60,16 +60,25 @@ inline_u64 kernel_u64(u64 address)
 	return value;
 }
 
-/* The counters of a group have a row for each application (rows.c), or only one. */
+/* The counters of a group have a row for each application (rows.c), or only one; and behind those, if they are wanted, one for
+ * each control group (cgroups.c). An event adds to one of either kind. */
 #ifdef APPS
-#define ROWS APPS
+#define APP_ROWS APPS
 #define ROW_OF(tgid) row_of(tgid)
 #define ROW_OF_LATE(tgid) row_of_late(tgid)
 #else
-#define ROWS 1
+#define APP_ROWS 1
 #define ROW_OF(tgid) 0
 #define ROW_OF_LATE(tgid) 0
 #endif
+#ifdef CGROUPS
+#define ROWS (APP_ROWS + CGROUPS)
+#define AND_ITS_CGROUP(add) { int row = APP_ROWS + row_of_cgroup(); add; }
+#else
+#define ROWS APP_ROWS
+#define AND_ITS_CGROUP(add)
+#endif
+#define FOR_ITS_ROWS(add) { { int row = ROW_OF_CURRENT; add; } AND_ITS_CGROUP(add) }
 #define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)
 #define NO_ROW 0 /* what no process does */
 

@@ -99,7 +99,10 @@ inline_int connecting(u64 sk, struct peer *peer)
 	int mapped = peer->family == AF_INET || is_mapped(peer->address);
 
 	own(sk);
-	return IS_OTHERS(peer) ? 0 : network_add(ROW_OF_CURRENT, mapped ? CONNECTS_V4 : CONNECTS_V6);
+	if (IS_OTHERS(peer))
+		return 0;
+	FOR_ITS_ROWS(network_add(row, mapped ? CONNECTS_V4 : CONNECTS_V6))
+	return 0;
 }
 inline_int accepted(struct peer *peer, u32 row)
 {

@@ -17,7 +17,11 @@ inline_int process_count_for(int row, int counter)
 	return 0;
 }
 
-inline_int process_count(int counter) { return process_count_for(ROW_OF_CURRENT, counter); }
+inline_int process_count(int counter)
+{
+	FOR_ITS_ROWS(process_count_for(row, counter))
+	return 0;
+}
 
 /* a new task in the same thread group is a thread */
 #define CLONE_THREAD 0x10000
@@ -107,7 +111,7 @@ ON_RAW(sched_process_exit, process_count(EXITS))
 inline_int released(u64 task)
 {
 	SKIP_OTHER_TASK(task)
-	return process_count_for(ROW_OF_LATE(tgid_of(task)), RELEASES);
+	return process_count_for(ROW_OF_LATE(tgid_of(task)), RELEASES); /* the dead are in no control group */
 }
 int release_task_fentry(u64 *ctx) { return released(ctx[0]); }
 int release_task_kprobe(struct pt_regs *ctx) { return released(REGS_ARG0(ctx)); }

@@ -42,30 +42,47 @@ inline_int network_add(int row, int counter)
 #define MSG_PEEK 2
 #define MSG_ERRQUEUE 0x2000
 
+/* EAGAIN says "not yet", it is no error. */
+inline_int traffic_add(int row, int calls, s64 result, u64 bytes)
+{
+	struct network_counters *c = network_counters.lookup(&row);
+
+	if (!c)
+		return 0;
+	c->n[calls]++;
+	if (result < 0 && result != -EAGAIN)
+		c->n[calls + 1]++;
+	c->n[calls + 2] += bytes;
+	return 0;
+}
+inline_int flow_total(int counter, u64 bytes)
+{
+	int row = NO_ROW;
+	struct network_counters *c = network_counters.lookup(&row);
+
+	if (!c)
+		return 0;
+	c->n[counter] += bytes;
+	c->n[counter + 1]++;
+	return 0;
+}
+
 /* One call that sends or receives. Only bytes that leave or enter the queue count: a look at them (MSG_PEEK) does not.
- * EAGAIN says "not yet", it is no error. `message` is 0 where the rung has none. */
+ * `message` is 0 where the rung has none. */
 inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 result, u64 flags)
 {
-	int row = ROW_OF_CURRENT, calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;
-	struct network_counters *c;
+	int calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;
 	struct peer peer = {};
+	u64 bytes = result > 0 && !(way == RECEIVED && flags & (MSG_PEEK | MSG_ERRQUEUE)) ? result : 0;
 
 	if (LOOK_FIRST || protocol == IPPROTO_UDP)
 		look(direct, sk, &peer);
 	if (IS_OTHERS(&peer))
 		return 0;
-	c = network_counters.lookup(&row);
-	if (!c)
-		return 0;
 	if (way == RECEIVED)
 		calls += 3;
-	c->n[calls]++;
-	if (result < 0 && result != -EAGAIN)
-		c->n[calls + 1]++;
-	if (result <= 0 || (way == RECEIVED && flags & (MSG_PEEK | MSG_ERRQUEUE)))
-		return 0;
-	c->n[calls + 2] += result;
-	if (!CONNECTIONS)
+	FOR_ITS_ROWS(traffic_add(row, calls, result, bytes))
+	if (!bytes || !CONNECTIONS)
 		return 0;
 
 	if (!LOOK_FIRST && protocol == IPPROTO_TCP)
@@ -77,21 +94,12 @@ inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 res
 		look_at_message(direct, message, &peer);
 	if (!passes_address(&peer) || !passes_port(serves ? peer.local_port : peer.remote_port))
 		return 0;
-	add_to_flow(&peer, protocol, serves, way, result);
+	add_to_flow(&peer, protocol, serves, way, bytes);
 	total = protocol == IPPROTO_TCP ? TCP_OUT_SENT : UDP_OUT_SENT;
 	if (way == RECEIVED)
 		total += 2;
-	if (serves) {
-		c->n[total + 4] += result;
-		c->n[total + 5]++;
-	} else {
-		c->n[total] += result;
-		c->n[total + 1]++;
-	}
-	return 0;
+	return serves ? flow_total(total + 4, bytes) : flow_total(total, bytes);
 }
-#define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, SENT, 0, result, 0)
-#define TCP_RECEIVED(direct, sk, result, flags) moved(direct, sk, IPPROTO_TCP, RECEIVED, 0, result, flags)
 
 /* udpv6_sendmsg() calls udp_sendmsg() for IPv4-mapped addresses: a socket of IPv6 is counted there alone. */
 inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 result, u64 flags)

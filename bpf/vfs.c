@@ -21,9 +21,8 @@ struct vfs_counters {
 };
 BPF_PERCPU_ARRAY(vfs_counters, struct vfs_counters, ROWS);
 
-inline_int vfs_add(int counter, u64 n)
+inline_int vfs_row_add(int row, int counter, u64 n)
 {
-	int row = ROW_OF_CURRENT;
 	struct vfs_counters *c = vfs_counters.lookup(&row);
 
 	if (c)
@@ -31,12 +30,17 @@ inline_int vfs_add(int counter, u64 n)
 	return 0;
 }
 
+inline_int vfs_add(int counter, u64 n)
+{
+	FOR_ITS_ROWS(vfs_row_add(row, counter, n))
+	return 0;
+}
+
 /* The counters of a function stand together: calls, errors and, for what moves them, bytes. */
 #define CALLS_AND_ERRORS 0
 #define CALLS_ERRORS_AND_BYTES 1
-inline_int vfs_result(int calls, int kind, s64 result)
+inline_int vfs_row_result(int row, int calls, int kind, s64 result)
 {
-	int row = ROW_OF_CURRENT;
 	struct vfs_counters *c = vfs_counters.lookup(&row);
 
 	if (!c)
@@ -46,6 +50,11 @@ inline_int vfs_result(int calls, int kind, s64 result)
 		c->n[calls + 1]++;
 	else if (kind == CALLS_ERRORS_AND_BYTES)
 		c->n[calls + 2] += result;
+	return 0;
+}
+inline_int vfs_result(int calls, int kind, s64 result)
+{
+	FOR_ITS_ROWS(vfs_row_result(row, calls, kind, result))
 	return 0;
 }
 #define COUNT(calls, result) vfs_result(calls, CALLS_AND_ERRORS, result)
