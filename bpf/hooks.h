@@ -61,7 +61,7 @@ inline_u64 kernel_u64(u64 address)
 }
 
 /* The counters of a group have a row for each application (rows.c), or only one; and behind those, if they are wanted, one for
- * each control group (cgroups.c). An event adds to one of either kind. */
+ * each control group (cgroup_rows.c). An event adds to one of either kind. */
 #ifdef APPS
 #define APP_ROWS APPS
 #define ROW_OF(tgid) row_of(tgid)
@@ -74,9 +74,11 @@ inline_u64 kernel_u64(u64 address)
 #ifdef CGROUPS
 #define ROWS (APP_ROWS + CGROUPS)
 #define AND_ITS_CGROUP(add) { int row = APP_ROWS + row_of_cgroup(); add; }
+#define AND_NO_CGROUP(add) { int row = APP_ROWS; add; }
 #else
 #define ROWS APP_ROWS
 #define AND_ITS_CGROUP(add)
+#define AND_NO_CGROUP(add)
 #endif
 #define FOR_ITS_ROWS(add) { { int row = ROW_OF_CURRENT; add; } AND_ITS_CGROUP(add) }
 #define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)

@@ -111,7 +111,8 @@ ON_RAW(sched_process_exit, process_count(EXITS))
 inline_int released(u64 task)
 {
 	SKIP_OTHER_TASK(task)
-	return process_count_for(ROW_OF_LATE(tgid_of(task)), RELEASES); /* the dead are in no control group */
+	AND_NO_CGROUP(process_count_for(row, RELEASES)) /* the dead are in none */
+	return process_count_for(ROW_OF_LATE(tgid_of(task)), RELEASES);
 }
 int release_task_fentry(u64 *ctx) { return released(ctx[0]); }
 int release_task_kprobe(struct pt_regs *ctx) { return released(REGS_ARG0(ctx)); }

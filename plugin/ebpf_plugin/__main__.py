@@ -4,8 +4,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from . import VERSION, apps_groups, config, connections, directories, handoff, kernel, life, log, output, processes, protocol
-from . import privilege, shown, source, steady, tracefs, viewer
+from . import VERSION, apps_groups, cgroups, config, connections, directories, handoff, kernel, life, log, output, processes
+from . import protocol, privilege, shown, source, steady, tracefs, viewer
 from .counters import possible_cpus
 from .groups import GROUPS
 from .groups.network import NETWORK
@@ -78,6 +78,7 @@ def run(args, wanted):
     wanted = wanted._replace(network=network is not None)
     applications = apps_of(args, wanted, sizes)
     wanted = wanted._replace(apps=applications is not None)
+    control_groups = cgroups_of(wanted, sizes)
     groups = tuple(group for group in GROUPS if group.name in wanted.groups())
     if args.show_bpf:
         return show_bpf(groups, wanted, sizes)
@@ -109,7 +110,7 @@ def run(args, wanted):
         "shown": shown.pack(charts), "ticks": args.ticks,
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", wanted.every)),
-        "connections": None, "apps": None,
+        "connections": None, "apps": None, "cgroups": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters))
                  for group in groups if group.name in loaded.maps},
     }
@@ -118,6 +119,9 @@ def run(args, wanted):
             NETWORK, wanted.mode, loaded.hooks["network"], network, loaded.tables["flows"], sizes["FLOWS_MAX"])
     if "apps" in loaded.hooks and all(hook["rung"] for hook in loaded.hooks["apps"].values()):
         state["apps"] = enter_apps(applications, loaded, groups, wanted)
+    if "cgroup_rows" in loaded.tables:
+        state["cgroups"] = {**control_groups, "tables": loaded.tables,
+                            "charts": shown.pack(apps_lineup(groups, wanted.mode, loaded.hooks))}
     if args.debug:
         from . import table
         steady.run(state, table.view(charts, loaded, wanted))
@@ -169,6 +173,19 @@ def enter_apps(found, loaded, groups, wanted):
             "charts": shown.pack(charts), "processes": wanted.processes}
 
 
+def cgroups_of(wanted, sizes):
+    """Where control groups are and which row is their first, or None; adds the sizes of their maps."""
+    if not (wanted.cgroups and wanted.groups()):
+        return None
+    mount = cgroups.mount_of_version_2(kernel.read("/proc/self/mounts"))
+    if not mount:
+        log.write(log.ERROR, "no charts of control groups: only version 2 is supported, and it is not mounted "
+                  "(boot with systemd.unified_cgroup_hierarchy=1)")
+        return None
+    sizes.update(CGROUPS=cgroups.ROWS, CGROUPS_KNOWN=cgroups.KNOWN)
+    return {"mount": mount, "first": sizes.get("APPS", 1)}
+
+
 def show_bpf(groups, wanted, sizes):
     from .btf import BTF, NoBTF
     try:
@@ -178,7 +195,8 @@ def show_bpf(groups, wanted, sizes):
         log.write(log.INFO, str(error))
     for name, value in source.definitions(groups, wanted.mode, kernel.MACHINE, btf, sizes).items():
         output.write("#define %s %s\n" % (name, value))
-    output.write(source.text(groups, directories.data("bpf")))
+    first = ["cgroup_rows"] if "CGROUPS" in sizes else []
+    output.write(source.text(groups, directories.data("bpf"), first))
     return 0
 
 

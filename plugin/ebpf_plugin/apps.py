@@ -64,7 +64,8 @@ class Apps:
         if full != self._full:
             self._full = full
             self._tell_that_it_is_full()
-        fresh = sorted({row for reader in self._readers.values() for row in reader.rows}.difference(self._rows))
+        fresh = sorted({row for reader in self._readers.values() for row in reader.rows
+                        if row < len(self._ids)}.difference(self._rows))
         if fresh:
             self._rows = self._rows + fresh
             lines = tuple(Line(self._ids[row], "incremental", 1, (), (), (), self._named(row)) for row in self._rows)

@@ -83,6 +83,7 @@ OPTIONS = (
            also=(("load", _choice("entry", "return")),)),
     Option("every", "global", "update every", _seconds, 1),
     Option("apps", "global", "apps", _boolean, True, also=(("disable apps", _inverse),)),
+    Option("cgroups", "global", "cgroups", _boolean, False),
     Option("processes", "global", "pid table size", _table_size, 32768),
     Option("rung", "global", "ebpf co-re tracing", _choice(*RUNG_CHOICES), "auto"),
     Option("process", "ebpf programs", "process", _boolean, True),
@@ -109,6 +110,7 @@ class Settings(NamedTuple):
     mode: str
     every: int
     apps: bool
+    cgroups: bool
     processes: int
     rung: str
     process: bool

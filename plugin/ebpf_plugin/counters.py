@@ -29,7 +29,8 @@ class Rows:
     """The same with a row for each application: read() gives the sums over all rows, and then `rows` is {row: its counters}.
 
     Only rows are read that ever had a process: those that the kernel has marked in the map `marks`, one byte for each of
-    `most`, and those in `known`, which the collector adds to.
+    `most`, and those in `known`, which the collector adds to. Rows behind `most` are of control groups, which count the same
+    events once more. Without `marks` there are only those in `known`.
     """
 
     def __init__(self, descriptor, count, marks, most, known):
@@ -43,7 +44,7 @@ class Rows:
         self.rows = {}
 
     def read(self):
-        marks = kernel.map_lookup(self._marks, bytes(4), self._most)
+        marks = b"" if self._marks is None else kernel.map_lookup(self._marks, bytes(4), self._most)
         for row in sorted(self._known.union(row for row, mark in enumerate(marks) if mark)):
             self._key.value = row
             kernel.bpf(kernel.BPF_MAP_LOOKUP_ELEM, self._attributes)
@@ -52,7 +53,7 @@ class Rows:
                 self._raw[row] = raw
                 values = memoryview(raw).cast("Q")
                 self.rows[row] = tuple(sum(values[slot::self._count]) for slot in range(self._count))
-        return tuple(map(sum, zip(*self.rows.values())))
+        return tuple(map(sum, zip(*(counters for row, counters in self.rows.items() if row < self._most))))
 
 
 def possible_cpus(text=None):

@@ -15,6 +15,9 @@ from .groups import GROUPS
 from .groups.apps import APPS
 
 
+CGROUP_TABLES = ("cgroup_rows", "cgroups_asked")
+
+
 class Refused(Exception):
     """Nothing can be loaded at all; the text is for the user."""
 
@@ -59,7 +62,7 @@ def _serve(sock, plan):
         ladder = Ladder(lambda name: _instructions(bcc, module, name), plan["mode"], plan["rung"], btf, no_btf)
         manifest["maps"][group.name] = len(descriptors)
         descriptors.append(bcc.lib.bpf_table_fd(module, group.name.encode() + b"_counters"))
-        for table in group.tables:
+        for table in group.tables + (CGROUP_TABLES if "CGROUPS" in plan["sizes"] and group is groups[0] else ()):
             manifest["tables"][table] = len(descriptors)
             descriptors.append(bcc.lib.bpf_table_fd(module, table.encode()))
         if group.name == "network":
@@ -127,9 +130,10 @@ def _compile(bcc, groups, plan, btf):
 
     def compiled(some):
         sizes = plan["sizes"] if APPS in some else {name: size for name, size in plan["sizes"].items() if name != "APPS"}
+        first = ["cgroup_rows"] if "CGROUPS" in sizes else []
         found = source.definitions(some, plan["mode"], kernel.MACHINE, btf, sizes, plan["test"])
         flags = ["-D%s=%s" % item for item in found.items()] + ["-Wno-unused-function"]
-        program = bcc.Quiet(text=source.text(some, directory), cflags=flags)
+        program = bcc.Quiet(text=source.text(some, directory, first), cflags=flags)
         _programs.append(program)
         return program.module
 

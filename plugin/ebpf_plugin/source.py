@@ -6,10 +6,10 @@ import os
 from .group import RETURN
 
 
-def text(groups, bpf_directory):
-    """One C text of all groups. The line directives make the compiler name the group's own file."""
+def text(groups, bpf_directory, first=()):
+    """One C text of all groups, behind the files in `first`. The line directives make the compiler name each file."""
     parts = ['#include "hooks.h"']
-    names = [name for group in groups for name in group.base]
+    names = [*first] + [name for group in groups for name in group.base]
     names += [name for group in groups for name in group.parts + (group.name,)]
     for name in names:
         with open(os.path.join(bpf_directory, name + ".c"), encoding="utf-8") as file:

@@ -55,7 +55,7 @@ def run(state, view):
 
     state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None,
      "programs": {name: descriptor}, "events": names of kprobe events, "connections": connections.plan() or None,
-     "apps": what apps.Apps wants and "rows" that have a process already, or None}
+     "apps": what apps.Apps wants and "rows" that have a process already, or None, "cgroups": what cgroups.Cgroups wants}
     """
     charts = shown.unpack(state["shown"])
     readers, changing = _readers(state)
@@ -70,14 +70,21 @@ def run(state, view):
 
 def _readers(state):
     """({group: reader of its counters}, [Apps, if it is wanted])"""
-    apps = state["apps"]
-    if not apps:
+    apps, control_groups = state["apps"], state["cgroups"]
+    if not apps and not control_groups:
         return {group: Counters(*of_group) for group, of_group in state["maps"].items()}, []
-    from .apps import Apps
-    known = set(apps["rows"])
-    readers = {group: Rows(*of_group, apps["tables"]["apps_rows"], len(apps["ids"]), known) if group != "apps"
-               else Counters(*of_group) for group, of_group in state["maps"].items()}
-    return readers, [Apps(apps, {group: reader for group, reader in readers.items() if group != "apps"}, known)]
+    marks, most, known = (apps["tables"]["apps_rows"], len(apps["ids"]), set(apps["rows"])) if apps else (None, 1, {0})
+    readers = {group: Rows(*of_group, marks, most, known) if group != "apps" else Counters(*of_group)
+               for group, of_group in state["maps"].items()}
+    of_rows = {group: reader for group, reader in readers.items() if group != "apps"}
+    changing = []
+    if apps:
+        from .apps import Apps
+        changing.append(Apps(apps, of_rows, known))
+    if control_groups:
+        from .cgroups import Cgroups
+        changing.append(Cgroups(control_groups, of_rows, known))
+    return readers, changing
 
 
 def _connections(connected):

@@ -1,0 +1,71 @@
+"""The charts of control groups: exactly N events of a process in a unit, in the unit's dimension, and nothing is lost."""
+import os
+import subprocess
+
+import pytest
+
+import workload
+from ebpf_plugin import cgroups, kernel
+from live import COMM, STOCK_KERNEL
+from plugin import Plugin
+
+N = 23
+UNIT = "ebpf-test-%d" % os.getpid()
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The directory of a control group as systemd makes them, with one below it."""
+    mount, mounted = cgroups.mount_of_version_2(kernel.read("/proc/self/mounts")), ""
+    if not mount:
+        mount = mounted = str(tmp_path / "cgroup2")
+        os.mkdir(mount)
+        if subprocess.run(["mount", "-t", "cgroup2", "none", mount], check=False).returncode:
+            assert not STOCK_KERNEL
+            pytest.skip("control groups, version 2")
+    directories = [mount + "/" + part for part in ("test.slice", "test.slice/%s.service" % UNIT,
+                                                   "test.slice/%s.service/below" % UNIT)]
+    for directory in directories:
+        os.makedirs(directory, exist_ok=True)
+    yield directories[1]
+    for directory in reversed(directories):
+        os.rmdir(directory)
+    if mounted:
+        subprocess.run(["umount", mount], check=True)
+
+
+def enter(directory):
+    with open(directory + "/cgroup.procs", "w", encoding="ascii") as file:
+        file.write("0")
+
+
+def closes(*directories):
+    """N calls of close(2) in each of these, one after the other."""
+    work = workload.repeat("close", -9, lambda i: (1000000 + i,))
+
+    def run(named, n):
+        for directory in directories:
+            enter(directory)
+            work(named, n)
+    return run
+
+
+def test_a_unit(unit, tmp_path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "ebpf.conf").write_text("[global]\ncgroups = yes\n")
+    with Plugin("1", "-p", "-g", "--config", str(tmp_path / "conf")) as plugin:
+        plugin.ticks(2)
+        workload.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # the kernel gets to know them
+        workload.run(closes(unit), COMM, N, tmp_path)
+        plugin.ticks(3)
+        before = plugin.last()
+        for directory in (unit, unit + "/below"):
+            workload.run(closes(directory), COMM, N, tmp_path)
+        plugin.ticks(2)
+        after = plugin.last()
+        grown = {name: after[name] - before.get(name, 0) for name in after}
+        assert grown["file_closed.%s" % UNIT] == grown["file_descriptor.close"] == 2 * N
+        assert grown["file_closed.other"] == 0
+        closed = [value for name, value in after.items() if name.startswith("file_closed.")]
+        assert sum(closed) == after["file_descriptor.close"]
+        assert "CHART cgroups.file_closed" in "\n".join(plugin.lines)
