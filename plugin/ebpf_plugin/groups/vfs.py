@@ -22,7 +22,7 @@ def per_call(chart, title, priority, dim, calls, error_title, errors):
     common = dict(units="calls/s", family="VFS")
     return (
         Chart(id=chart, title=title, priority=priority, dims=(Dim(dim, calls),), **common),
-        Chart(id=chart + "_error", title=error_title, priority=priority + 1, modes=(RETURN,),
+        Chart(id=chart + "_error", title=error_title, priority=priority, modes=(RETURN,),
               dims=(Dim(dim, errors),), **common),
     )
 
@@ -136,11 +136,11 @@ VFS = Group(
             ),
         ),
     )
-    + per_call("vfs_fsync", "Calls for vfs_fsync", 2154, "fsync", FSYNCS,
+    + per_call("vfs_fsync", "Calls for vfs_fsync", 21005, "fsync", FSYNCS,
                "Fails to synchronize", FSYNC_ERRORS)
-    + per_call("vfs_open", "Calls for vfs_open", 2156, "open", ("vfs_open_calls",),
+    + per_call("vfs_open", "Calls for vfs_open", 21005, "open", ("vfs_open_calls",),
                "Fails to open a file", ("vfs_open_errors",))
-    + per_call("vfs_create", "Calls for vfs_create", 2158, "create", CREATES,
+    + per_call("vfs_create", "Calls for vfs_create", 21005, "create", CREATES,
                "Fails to create a file.", CREATE_ERRORS),
     apps=(
         per_application("file_deleted", "Files deleted", "calls/s", 20065, UNLINKS),
