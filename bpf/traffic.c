@@ -101,6 +101,9 @@ inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 res
 	return serves ? flow_total(total + 4, bytes) : flow_total(total, bytes);
 }
 
+#define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, SENT, 0, result, 0)
+#define TCP_RECEIVED(direct, sk, result, flags) moved(direct, sk, IPPROTO_TCP, RECEIVED, 0, result, flags)
+
 /* udpv6_sendmsg() calls udp_sendmsg() for IPv4-mapped addresses: a socket of IPv6 is counted there alone. */
 inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 result, u64 flags)
 {
