@@ -132,7 +132,8 @@ def _compile(bcc, groups, plan, btf):
         sizes = plan["sizes"] if APPS in some else {name: size for name, size in plan["sizes"].items() if name != "APPS"}
         first = ["cgroup_rows"] if "CGROUPS" in sizes else []
         found = source.definitions(some, plan["mode"], kernel.MACHINE, btf, sizes, plan["test"])
-        flags = ["-D%s=%s" % item for item in found.items()] + ["-Wno-unused-function", "-Werror=implicit-function-declaration"]
+        flags = ["-D%s=%s" % item for item in found.items()]
+        flags += ["-Wno-unused-function", "-Werror=implicit-function-declaration"]
         program = bcc.Quiet(text=source.text(some, directory, first), cflags=flags)
         _programs.append(program)
         return program.module

@@ -122,3 +122,36 @@ def test_the_collectors_rows_are_only_read(played):
     found.marks = {1, 4}
     reader.read()
     assert known == {0}
+
+
+def test_rows_of_control_groups_are_not_in_the_sum(played):
+    found, known, reader = played
+    found.rows = {0: (1, 0, 0, 0, 0, 0), 1: (0, 2, 0, 0, 0, 0), 5: (100,) * 6, 9: (0, 0, 0, 0, 7, 2 ** 63)}
+    found.marks = {1}
+    known.update((5, 9))
+    assert reader.read() == (1, 2)
+    # behind the last application are no marks
+    assert reader.rows == {0: (1, 0), 1: (0, 2), 5: (300, 300), 9: (7, 2 ** 63)} and found.reads == [0, 1, 5, 9]
+
+
+def test_a_row_of_a_control_group_that_has_gone_is_not_read(played):
+    found, known, reader = played
+    found.rows[7] = (1,) * 6
+    known.add(7)
+    reader.read()
+    known.discard(7)
+    found.rows[7] = (2,) * 6
+    assert reader.read() == (0, 0) and found.reads == [0, 7, 0]
+    known.add(7)
+    assert reader.read() == (0, 0) and reader.rows[7] == (6, 6)
+
+
+def test_rows_of_control_groups_alone(played):
+    found, _, _ = played
+    found.error = OSError(1, "nobody marks a row")
+    found.rows = {0: (1, 2, 3, 4, 5, 6), 1: (1, 0, 0, 0, 0, 2), 2: (3, 4, 0, 0, 0, 0)}
+    known = {0, 1}
+    reader = counters.Rows(9, 2, None, 1, known)
+    assert reader.read() == (9, 12) and reader.rows == {0: (9, 12), 1: (1, 2)} and found.reads == [0, 1]
+    known.add(2)
+    assert reader.read() == (9, 12) and reader.rows[2] == (3, 4)

@@ -64,6 +64,7 @@ DONE_WITH = {"iniconfig", "argparse", "json", "socket", "typing", "threading", "
     ("steady", ["-I", "-S"], HEAVY | DONE_WITH),
     # and what it imports only if it is wanted
     ("steady, ebpf_plugin.apps, ebpf_plugin.connections, ebpf_plugin.names", ["-I", "-S"], HEAVY | DONE_WITH),
+    ("steady, ebpf_plugin.cgroups", ["-I", "-S"], HEAVY | DONE_WITH - {"re"}),
 ])
 def test_what_a_process_holds(module, flags, unwanted):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import ebpf_plugin.%s; print(*sys.modules)" % module

@@ -57,6 +57,14 @@ def test_parts_come_before_their_group(tmp_path):
     assert sorted(order, key=lambda name: text.index("/* %s */" % name)) == list(order)
 
 
+def test_control_groups_come_before_all_others():
+    directory = os.path.join(ROOT, "bpf")
+    found = source.text(GROUPS, directory, ["cgroup_rows"])
+    files = files_of(source.text(GROUPS, directory))
+    assert files_of(found) == ['#line 1 "cgroup_rows.c"'] + files and '#line 1 "cgroup_rows.c"' not in files
+    assert files_of(source.text((), directory, ["cgroup_rows"])) == ['#line 1 "cgroup_rows.c"']
+
+
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 def test_a_group_that_is_off_is_not_compiled(group):
     text = source.text([each for each in GROUPS if each is not group], os.path.join(ROOT, "bpf"))

@@ -1,8 +1,10 @@
 """The collector as a program of its own: what goes over, and that it is the same process, alive and well."""
+import ctypes
 import marshal
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import GROUP, PACKAGE, Reader, attached
 
-from ebpf_plugin import connections, patterns, shown, steady
+from ebpf_plugin import apps_groups, connections, counters, kernel, patterns, shown, steady
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.lineup import lineup
 from ebpf_plugin.viewer import Viewer
@@ -89,7 +91,7 @@ def run_connected(monkeypatch, hosts, drop):
     monkeypatch.setattr(steady.life, "Pulse", lambda *_, **__: SimpleNamespace(wait=lambda: None))
     monkeypatch.setitem(os.environ, "RES_OPTIONS", "timeout:1")
     state = {"shown": (), "maps": {"network": (3, len(NETWORK.counters))}, "programs": {}, "events": (), "every": 1,
-             "ticks": 2, "apps": None, "connections": marshal.loads(marshal.dumps(connected(hosts)))}
+             "ticks": 2, "apps": None, "cgroups": None, "connections": marshal.loads(marshal.dumps(connected(hosts)))}
     shows = []
 
     class View:
@@ -131,7 +133,7 @@ from ebpf_plugin import steady
 held = int(sys.argv[2])
 os.set_inheritable(held, False)
 state = {"shown": (), "maps": {}, "programs": {}, "events": (), "every": 0.05, "ticks": %s, "connections": None,
-         "apps": None}
+         "apps": None, "cgroups": None}
 steady.become(state, [held])
 """
 
@@ -204,3 +206,55 @@ def test_the_end_of_stdout_ends_it(start):
     process, _ = start(None)
     process.stdout.close()
     assert ended(process) == (0, b"")
+
+
+class Kernel:
+    """Two counters on one CPU in rows; `marks` of applications, which are three; nobody has asked about anything."""
+
+    def __init__(self, monkeypatch, rows, marks):
+        self.rows, self.marks, self.updated = rows, marks, []
+        monkeypatch.setattr(counters, "possible_cpus", lambda: 1)
+        monkeypatch.setattr(kernel, "bpf", self._bpf)
+        monkeypatch.setattr(kernel, "map_lookup", lambda descriptor, key, size: bytes(row in marks for row in range(size)))
+        monkeypatch.setattr(kernel, "map_update", lambda descriptor, key, value, flags=0: self.updated.append(descriptor))
+
+    def _bpf(self, command, attributes):
+        if command == kernel.BPF_MAP_LOOKUP_BATCH:
+            struct.pack_into("=I", attributes, 32, 0)
+            raise OSError(2, "No such file or directory")
+        descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
+        assert descriptor in (3, 4)
+        ctypes.memmove(value, struct.pack("=2Q", *self.rows.get(ctypes.c_uint32.from_address(key).value, (0, 0))), 16)
+
+
+OF_ROWS = shown.pack((shown.Shown("toy", "calls", "Calls", "calls/s", "Toys", 1, (
+    shown.Line("application", "incremental", 1, (0, 1), (), ()),), "stacked", "apps"),))
+APPS = {"rules": apps_groups.parse("a: x\nb: y")[0].rules, "names": ("other", "a", "b"), "ids": ("other", "a", "b"), "processes": 64, "charts": OF_ROWS,
+        "tables": {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}, "rows": (0, 2)}
+
+
+@pytest.mark.parametrize("apps, first, read", [
+    (None, 1, {0, 1}), (None, 3, {0, 3}), (APPS, 3, {0, 1, 2, 3}),
+])
+def test_who_reads_rows(monkeypatch, tmp_path, apps, first, read):
+    played = Kernel(monkeypatch, {0: (1, 2), 1: (10, 20), 2: (100, 200), 3: (1000, 2000)}, {1})
+    control_groups = {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first, "mount": str(tmp_path)}
+    maps = {"toy": (3, 2), "apps": (4, 2)} if apps else {"toy": (3, 2)}
+    readers, changing = steady._readers(marshal.loads(marshal.dumps({"apps": apps, "cgroups": control_groups, "maps": maps})))
+    assert [type(each).__name__ for each in changing] == (["Apps"] if apps else []) + ["Cgroups"]
+    assert set(readers) == set(maps) and not apps or type(readers["apps"]) is counters.Counters
+    for each in (*readers.values(), *changing):
+        each.read()
+    assert 98 in played.updated
+    # the host's is without control groups
+    assert readers["toy"].read() == ((111, 222) if apps else (1, 2)) and set(readers["toy"].rows) == read
+    pairs = [pair for each in changing for pair in each.tick(0, {"toy": (1, 2)})]
+    pairs = {chart.full_id: {line.id: value for line, value in zip(chart.lines, values)} for chart, values in pairs}
+    assert pairs.pop("cgroups.calls") == {"other": sum(played.rows[first])}
+    assert pairs == ({"apps.calls": {"other": 3, "a": 30, "b": 300}} if apps else {})
+
+
+def test_nobody_wants_rows(monkeypatch):
+    monkeypatch.setattr(counters, "possible_cpus", lambda: 1)
+    readers, changing = steady._readers({"apps": None, "cgroups": None, "maps": {"toy": (3, 2)}})
+    assert type(readers["toy"]) is counters.Counters and changing == []
