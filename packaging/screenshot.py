@@ -19,7 +19,7 @@ from agent import Agent  # noqa: E402
 from cleanroot import Root, bookworm, package  # noqa: E402
 
 TRIES, BLANK = 5, 50000  # bytes: a picture of the empty page has 8000
-WINDOW = "1400,1250"
+WINDOW = "1400,2600"
 # a browser for one picture: nothing of the user's, nothing from elsewhere; root needs --no-sandbox
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -68,8 +68,8 @@ def main(picture, seconds=120.0):
                 url = "http://127.0.0.1:%d/#menu_ebpf;after=-%d;before=0;theme=white;utc=UTC" % (agent.port, seconds)
                 try:
                     for _ in range(TRIES):
-                        subprocess.run([*CHROMIUM, "--user-data-dir=%s/chromium" % directory, "--timeout=60000",
-                                        "--virtual-time-budget=60000", "--screenshot=" + os.path.abspath(picture), url],
+                        subprocess.run([*CHROMIUM, "--user-data-dir=%s/chromium" % directory, "--timeout=30000",
+                                        "--virtual-time-budget=30000", "--screenshot=" + os.path.abspath(picture), url],
                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=180)
                         if os.path.getsize(picture) > BLANK:
                             break

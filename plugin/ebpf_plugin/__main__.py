@@ -120,7 +120,8 @@ def run(args, wanted):
     if "apps" in loaded.hooks and all(hook["rung"] for hook in loaded.hooks["apps"].values()):
         state["apps"] = enter_apps(applications, loaded, groups, wanted)
     if "cgroup_rows" in loaded.tables:
-        state["cgroups"] = {**control_groups, "tables": loaded.tables,
+        state["cgroups"] = {**control_groups, "first": sizes["APPS"] if "apps" in loaded.maps else 1,
+                            "tables": loaded.tables,
                             "charts": shown.pack(apps_lineup(groups, wanted.mode, loaded.hooks))}
     if args.debug:
         from . import table
@@ -174,7 +175,7 @@ def enter_apps(found, loaded, groups, wanted):
 
 
 def cgroups_of(wanted, sizes):
-    """Where control groups are and which row is their first, or None; adds the sizes of their maps."""
+    """Where control groups are, or None; adds the sizes of their maps."""
     if not (wanted.cgroups and wanted.groups()):
         return None
     mount = cgroups.mount_of_version_2(kernel.read("/proc/self/mounts"))
@@ -183,7 +184,7 @@ def cgroups_of(wanted, sizes):
                   "(boot with systemd.unified_cgroup_hierarchy=1)")
         return None
     sizes.update(CGROUPS=cgroups.ROWS, CGROUPS_KNOWN=cgroups.KNOWN)
-    return {"mount": mount, "first": sizes.get("APPS", 1)}
+    return {"mount": mount}
 
 
 def show_bpf(groups, wanted, sizes):

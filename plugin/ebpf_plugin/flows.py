@@ -18,7 +18,7 @@ STAYS = 60  # seconds that a dimension stays at least, once shown
 TWICE = 2  # as busy as a shown one has to be who takes its place
 IDLE = 600  # seconds without traffic after which a dimension goes
 LOOKS = 5  # ticks from one look at those that are not shown to the next
-REMEMBERED = 4  # times as many as are shown: groups that left, and go on where they were if they come back
+REMEMBERED = 2  # times as many as are shown: groups that left, and go on where they were if they come back
 AT_A_TIME = 20  # places that change hands in one tick: charts do not flap
 
 

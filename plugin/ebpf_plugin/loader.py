@@ -54,6 +54,7 @@ def _serve(sock, plan):
     manifest = {"maps": {}, "tables": {}, "hooks": {}, "broken": broken, "events": [], "programs": {},
                 "warnings": [], "memory": sum(_memory(bcc, module) for module in set(modules.values()))}
     descriptors = []
+    of_cgroups = CGROUP_TABLES if "CGROUPS" in plan["sizes"] and not failed else ()
     for group in groups:
         if group.name in broken:
             continue
@@ -62,9 +63,10 @@ def _serve(sock, plan):
         ladder = Ladder(lambda name: _instructions(bcc, module, name), plan["mode"], plan["rung"], btf, no_btf)
         manifest["maps"][group.name] = len(descriptors)
         descriptors.append(bcc.lib.bpf_table_fd(module, group.name.encode() + b"_counters"))
-        for table in group.tables + (CGROUP_TABLES if "CGROUPS" in plan["sizes"] and group is groups[0] else ()):
+        for table in group.tables + of_cgroups:
             manifest["tables"][table] = len(descriptors)
             descriptors.append(bcc.lib.bpf_table_fd(module, table.encode()))
+        of_cgroups = ()
         if group.name == "network":
             services.prepare(lambda name: bcc.lib.bpf_table_fd(module, name), plan["filters"])
         hooks = manifest["hooks"][group.name] = {}
@@ -129,7 +131,9 @@ def _compile(bcc, groups, plan, btf):
     os.environ["BCC_KERNEL_SOURCE"] = directory
 
     def compiled(some):
-        sizes = plan["sizes"] if APPS in some else {name: size for name, size in plan["sizes"].items() if name != "APPS"}
+        # what counts in rows takes all groups in one text: who places events there answers the tables of one
+        without = {prefix for prefix, has in (("APPS", APPS in some), ("CGROUPS", some == groups)) if not has}
+        sizes = {name: size for name, size in plan["sizes"].items() if name.partition("_")[0] not in without}
         first = ["cgroup_rows"] if "CGROUPS" in sizes else []
         found = source.definitions(some, plan["mode"], kernel.MACHINE, btf, sizes, plan["test"])
         flags = ["-D%s=%s" % item for item in found.items()]

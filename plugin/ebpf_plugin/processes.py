@@ -34,10 +34,10 @@ def enter(tables, rules):
             except FileExistsError:
                 continue
             except OSError as error:
-                if error.errno != errno.E2BIG:
-                    raise
+                full = error.errno == errno.E2BIG
                 log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
-                         "([global] pid table size)")
+                         "([global] pid table size)" if full else
+                         "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
                 return rows
             rows.add(row)
             entered = True

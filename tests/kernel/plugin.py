@@ -25,9 +25,9 @@ class Plugin:
             **popen)
         self._rest, self.lines = b"", []
 
-    def until(self, condition):
+    def until(self, condition, patience=PATIENCE):
         """Read until condition(lines) is true."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition(self.lines):
             assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
             self._read(0.1)
@@ -46,7 +46,7 @@ class Plugin:
         while self._read(0):  # what it said before, while nobody listened
             pass
         have = self._ends()
-        self.until(lambda lines: self._ends() >= have + n)
+        self.until(lambda lines: self._ends() >= have + n, PATIENCE + n / 10)
 
     def _ends(self):
         return sum(line.startswith(self.block) for line in self.lines)

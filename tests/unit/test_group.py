@@ -215,8 +215,14 @@ def test_no_group_is_left_out():
 
 
 def test_priorities_are_told_apart():
-    priorities = [chart.priority for group in GROUPS for chart in group.charts] + [chart[3] for chart in connections.CHARTS]
+    charts = [(chart.priority, chart.id) for group in GROUPS for chart in group.charts]
+    charts += [(chart[3], chart[0]) for chart in connections.CHARTS]
+    # these stand behind the family's others, which have all the numbers up to the next family's
+    last = {"vfs_%s%s" % (call, end) for call in ("fsync", "open", "create") for end in ("", "_error")}
+    assert last <= {name for _, name in charts}
+    priorities = [priority for priority, name in charts if name not in last]
     assert len(priorities) == len(set(priorities))
+    assert {priority for priority, name in charts if name in last} == {dict(map(reversed, charts))["io_error"]}
 
 
 CHART, DIM, HOOK = GROUP.charts[0], GROUP.charts[0].dims[0], GROUP.hooks[0]

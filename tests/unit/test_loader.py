@@ -240,16 +240,13 @@ def test_control_groups_stay_without_applications(serve):
 
 
 @pytest.mark.parametrize("culprit", ["file", "vfs", "process", "network"])
-def test_control_groups_take_all_groups_in_one_text(serve, culprit, request):
+def test_control_groups_take_all_groups_in_one_text(serve, culprit):
     """Each text has tables of its own, and the collector answers one: in the others everybody would stay in `other`."""
-    if culprit != "file":
-        request.node.add_marker(pytest.mark.xfail(strict=True, reason="fault: of several texts one is answered"))
     machine, manifest, _ = serve(trouble=lambda text: "mistake" if '#line 1 "%s.c"' % culprit in text else "",
                                  sizes=WITH_CGROUPS)
     assert len(machine.texts) == 3 and not set(loader.CGROUP_TABLES) & set(manifest["tables"])
 
 
-@pytest.mark.xfail(strict=True, reason="fault: each text has rows for control groups that nobody reads")
 def test_rows_of_control_groups_that_nobody_reads(serve):
     machine, _, _ = serve(trouble=lambda text: "mistake" if '#line 1 "file.c"' in text else "", sizes=WITH_CGROUPS)
     assert not any("CGROUPS" in macros(cflags) for _, cflags in machine.texts)

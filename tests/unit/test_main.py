@@ -404,7 +404,7 @@ MOUNTS = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unifie
 
 @pytest.fixture
 def grouped(placed, monkeypatch):
-    """grouped(mounts, groups that are broken, rungs) -> (plans, states): what placed gives, on a kernel with these mounts."""
+    """grouped(mounts, groups that are broken, rungs) -> (plans, states): as placed, on a kernel with these mounts."""
     def set_up(mounts=MOUNTS, broken=(), **rungs):
         plans, states, tables = placed(RULES)
         read = kernel.read
@@ -452,7 +452,6 @@ def test_control_groups_where_processes_could_not_be_told_apart(grouped, said, c
     assert states[0]["apps"] is None and states[0]["cgroups"]["first"] == 3 and len(said) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="fault: without applications in the text control groups' rows begin at 1")
 def test_control_groups_where_applications_could_not_be_compiled(grouped, said, capfd):
     _, states = grouped(broken=("apps",))
     assert run([], GROUPED) == 0

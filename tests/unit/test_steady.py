@@ -215,8 +215,8 @@ class Kernel:
         self.rows, self.marks, self.updated = rows, marks, []
         monkeypatch.setattr(counters, "possible_cpus", lambda: 1)
         monkeypatch.setattr(kernel, "bpf", self._bpf)
-        monkeypatch.setattr(kernel, "map_lookup", lambda descriptor, key, size: bytes(row in marks for row in range(size)))
-        monkeypatch.setattr(kernel, "map_update", lambda descriptor, key, value, flags=0: self.updated.append(descriptor))
+        monkeypatch.setattr(kernel, "map_lookup", lambda _, key, size: bytes(row in marks for row in range(size)))
+        monkeypatch.setattr(kernel, "map_update", lambda descriptor, *_: self.updated.append(descriptor))
 
     def _bpf(self, command, attributes):
         if command == kernel.BPF_MAP_LOOKUP_BATCH:
@@ -229,8 +229,9 @@ class Kernel:
 
 OF_ROWS = shown.pack((shown.Shown("toy", "calls", "Calls", "calls/s", "Toys", 1, (
     shown.Line("application", "incremental", 1, (0, 1), (), ()),), "stacked", "apps"),))
-APPS = {"rules": apps_groups.parse("a: x\nb: y")[0].rules, "names": ("other", "a", "b"), "ids": ("other", "a", "b"), "processes": 64, "charts": OF_ROWS,
-        "tables": {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}, "rows": (0, 2)}
+APPS = {"rules": apps_groups.parse("a: x\nb: y")[0].rules, "names": ("other", "a", "b"), "ids": ("other", "a", "b"),
+        "processes": 64, "charts": OF_ROWS, "rows": (0, 2),
+        "tables": {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}}
 
 
 @pytest.mark.parametrize("apps, first, read", [
@@ -238,11 +239,13 @@ APPS = {"rules": apps_groups.parse("a: x\nb: y")[0].rules, "names": ("other", "a
 ])
 def test_who_reads_rows(monkeypatch, tmp_path, apps, first, read):
     played = Kernel(monkeypatch, {0: (1, 2), 1: (10, 20), 2: (100, 200), 3: (1000, 2000)}, {1})
-    control_groups = {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first, "mount": str(tmp_path)}
+    control_groups = {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first,
+                      "mount": str(tmp_path)}
     maps = {"toy": (3, 2), "apps": (4, 2)} if apps else {"toy": (3, 2)}
-    readers, changing = steady._readers(marshal.loads(marshal.dumps({"apps": apps, "cgroups": control_groups, "maps": maps})))
+    state = {"apps": apps, "cgroups": control_groups, "maps": maps}
+    readers, changing = steady._readers(marshal.loads(marshal.dumps(state)))
     assert [type(each).__name__ for each in changing] == (["Apps"] if apps else []) + ["Cgroups"]
-    assert set(readers) == set(maps) and not apps or type(readers["apps"]) is counters.Counters
+    assert set(readers) == set(maps) and (not apps or type(readers["apps"]) is counters.Counters)
     for each in (*readers.values(), *changing):
         each.read()
     assert 98 in played.updated

@@ -1,0 +1,187 @@
+"""The charts of control groups on scripted rows of the groups' counters, from the maps' bytes to those on stdout.
+
+At every tick what runs in each control group of LIVE does as much as its number says: counter number i of its row grows by
+number * 2**i, half of it on each of two CPUs; row 0, of the host, by as much as all of them. A control group that the kernel
+does not know yet counts in the first row behind the applications' and is asked about. One tick has a gap in one group.
+"""
+import ctypes
+import os
+import struct
+from types import SimpleNamespace
+
+import pytest
+from pluginsd import Agent
+
+from ebpf_plugin import cgroups, counters, kernel, log, output, shown, steady
+from ebpf_plugin.collector import Collector
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.lineup import apps_lineup, lineup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+MEASURED = tuple(group for group in GROUPS if group.apps)
+TABLES = {"cgroup_rows": 94, "cgroups_asked": 95}
+FIRST = 1
+GAP, TICKS = 4, 8
+SELDOM = 6  # that it is looked for those that have gone at the tick before the last but one
+CONTAINER = "0123456789ab" + "cd" * 26
+
+#       path: (ticks in which it lives, number); the last is of the root, whose directory is not below it
+LIVE = {
+    "/init.scope": (range(0, TICKS + 1), 1),
+    "/system.slice/nginx.service": (range(0, TICKS + 1), 2),
+    "/system.slice/nginx.service/worker": (range(2, TICKS + 1), 3),
+    "/system.slice/docker-%s.scope" % CONTAINER: (range(2, TICKS + 1), 5),
+    "/user.slice/user-1000.slice/user@1000.service/app.slice/pipe-wire@1.service": (range(0, 3), 7),
+    "/lxc.payload.web/system.slice": (range(6, TICKS + 1), 11),
+    "": (range(0, TICKS + 1), 13),
+}
+NAMES = {"other", "init", "nginx", "docker_0123456789ab", "pipe-wire_1", "web"}
+
+#        name: (groups, mode, hooks that are not attached)
+CASES = {
+    "cgroups-entry": (MEASURED[0:3:2], "entry", ()),
+    "cgroups-return-without": (MEASURED[1:2], "return", ("vfs_readv", "fsync")),
+}
+
+
+class Kernel:
+    """The maps: group number g has descriptor g. Time goes on when the collector reads the host's row of the first group."""
+
+    def __init__(self, groups, mount):
+        self._groups, self._mount, self.tick, self._numbers = groups, str(mount), -1, {}
+        self.placed, self.asked = {}, []
+        self.rows = {0: 0, FIRST: 0}
+        os.mkdir(self._mount)
+        os.mkdir(self._mount + "-gone")
+
+    def _step(self):
+        self.tick += 1
+        for path, (ticks, number) in LIVE.items():
+            if self.tick in ticks:
+                os.makedirs(self._mount + path, exist_ok=True)
+                key = self._numbers.setdefault(path, struct.pack("=Q", os.stat(self._mount + path).st_ino if path else 1))
+                row = FIRST + self.placed.get(key, 0)
+                if key not in self.placed and key not in self.asked:
+                    self.asked.append(key)
+                self.rows[row] = self.rows.get(row, 0) + number
+                self.rows[0] += number
+            elif self.tick - 1 in ticks:
+                os.rename(self._mount + path, "%s-gone/%d" % (self._mount, number))
+
+    def map_update(self, descriptor, key, value, flags=kernel.BPF_ANY):
+        assert descriptor == TABLES["cgroup_rows"]
+        self.placed[key] = struct.unpack("=I", value)[0]
+
+    def map_delete(self, descriptor, key):
+        if descriptor == TABLES["cgroup_rows"]:
+            self.placed.pop(key, None)
+        else:
+            self.asked.remove(key)
+
+    def bpf(self, command, attributes):
+        if command == kernel.BPF_MAP_LOOKUP_BATCH:
+            return self._batch(attributes)
+        assert command == kernel.BPF_MAP_LOOKUP_ELEM
+        descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
+        row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
+        if row == 0 and descriptor == 0:
+            self._step()
+        if self.tick == GAP and descriptor == len(self._groups) - 1:
+            raise OSError(5, "Input/output error")
+        sums = [self.rows.get(row, 0) << place for place in range(count)]
+        of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
+        data = struct.pack("=%dQ" % len(of_cpus), *of_cpus)
+        ctypes.memmove(value, data, len(data))
+        return 0
+
+    def _batch(self, attributes):
+        _, _, keys, _, _, descriptor, _, _ = struct.unpack("=QQQQIIQQ", attributes)
+        assert descriptor == TABLES["cgroups_asked"]
+        ctypes.memmove(keys, b"".join(self.asked), 8 * len(self.asked))
+        struct.pack_into("=I", attributes, 32, len(self.asked))
+        raise OSError(2, "No such file or directory")
+
+
+def run(name, monkeypatch, directory):
+    """Let the ticks of a case happen. Returns the kernel, the charts of control groups and the groups."""
+    groups, mode, lacking = CASES[name]
+    played = Kernel(groups, directory / "cgroup")
+    for function in ("bpf", "map_update", "map_delete"):
+        monkeypatch.setattr(kernel, function, getattr(played, function))
+    monkeypatch.setattr(counters, "possible_cpus", lambda: 2)
+    monkeypatch.setattr(cgroups, "SELDOM", SELDOM)
+    monkeypatch.setattr(log, "_said", set())
+    clock = iter(range(1000, 1001 + TICKS))
+    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    hooks = {group.name: {hook.name: {"rung": None if hook.name in lacking else "trampoline"}
+                          for hook in group.hooks if mode in hook.modes} for group in groups}
+    charts, of_host = apps_lineup(groups, mode, hooks), lineup(groups, mode, hooks)
+    readers, changing = steady._readers({
+        "maps": {group.name: (number, len(group.counters)) for number, group in enumerate(groups)}, "apps": None,
+        "cgroups": {"tables": TABLES, "charts": shown.pack(charts), "first": FIRST, "mount": str(directory / "cgroup")}})
+    output.declare(of_host, 1)
+    with output.Protocol(of_host) as view:
+        steady.tick(Collector(of_host, readers, 1), view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, changing)
+    return played, charts, groups
+
+
+def only_control_groups(text):
+    """What is of the host is in the groups' own files."""
+    blocks, keep = [], False
+    for line in text.splitlines(True):
+        if line.startswith(("CHART", "BEGIN")):
+            keep = line.split()[1].startswith("cgroups.")
+        if keep:
+            blocks.append(line)
+    return "".join(blocks)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name, request, monkeypatch, capfd, tmp_path):
+    played, _, _ = run(name, monkeypatch, tmp_path)
+    printed, said = capfd.readouterr()
+    assert len(said.splitlines()) == 1 and "cannot read the counters" in said
+    assert played.asked == [] and len(played.placed) == len(LIVE) - 1
+    printed = only_control_groups(printed)
+    path = os.path.join(HERE, name + ".txt")
+    if request.config.getoption("--update-golden"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(printed)
+    with open(path, encoding="utf-8") as file:
+        assert printed == file.read()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_host_is_the_sum(name, monkeypatch, tmp_path):
+    """At every tick, of what each chart of control groups has drawn. A name that is new says 0."""
+    texts, agent = [], Agent()
+    monkeypatch.setattr(output, "write", texts.append)
+    _, charts, groups = run(name, monkeypatch, tmp_path)
+    of = {group.name: group for group in groups}
+    assert len(texts) == TICKS + 1
+    agent.take(texts[0])
+    host, begun, gaps = 0, {}, 0
+    for tick, text in enumerate(texts[1:], 1):
+        before = {chart.full_id: set(agent.charts.get("cgroups." + chart.id, ())) for chart in charts}
+        agent.take(text)
+        host = sum(number * sum(at <= tick for at in ticks) for ticks, number in LIVE.values())
+        for chart in charts:
+            if "BEGIN cgroups.%s " % chart.id not in text + " " and "BEGIN cgroups.%s\n" % chart.id not in text:
+                assert tick == GAP and chart.group == groups[-1].name
+                gaps += 1
+                continue
+            dims = agent.charts["cgroups." + chart.id]
+            counted = next(each for each in of[chart.group].apps if each.id == chart.id).dims[0].plus
+            places = [of[chart.group].counters.index(counter) for counter in counted]
+            drawn = sum(amount for (each, _), amount in agent.sums.items() if each == "cgroups." + chart.id)
+            begun.setdefault(chart.id, sum(last for _, last, _ in dims.values()))
+            assert drawn + begun[chart.id] == sum(host << place for place in places)
+            if tick > 1:
+                assert all(dims[new][1] == 0 for new in set(dims) - before[chart.full_id])
+            before[chart.full_id] = set(dims)
+    assert gaps and not [fall for fall in agent.falls if fall[0].startswith("cgroups.")]
+    for chart in charts:
+        dims = agent.charts["cgroups." + chart.id]
+        assert set(dims) == NAMES and [name for name, (_, _, gone) in dims.items() if gone] == ["pipe-wire_1"]
+        assert dims["pipe-wire_1"][0] == "pipe-wire@1"
