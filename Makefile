@@ -15,7 +15,8 @@ run: ## install what is missing and show the machine live (Ctrl-C ends)
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in a virtual machine
 	@tools/setup.sh test
 	$(MAKE) lint
-	tools/test.sh
+	$(PYTEST) -q -rs
+	$(MAKE) test-kernel KERNEL=bookworm
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
 	@tools/setup.sh test
