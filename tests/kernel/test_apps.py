@@ -1,0 +1,656 @@
+"""Exactly N events, exactly N in the row of the application that made them, and none in another: on every rung.
+
+Loading takes most of the time, and whose row it is does not depend on the mode: it is the one that has all counters.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import app_elf as elf
+import hosts
+import talk_tcp
+import talk_udp
+import workload
+from app_live import (
+    ALPHA, BETA, Command, DELTA, EPSILON, FRESH, NOBODY_S, PID, Applications, Growth, Stage, adopting, ends, exact, merged,
+    of_closes, state_of, until,
+)
+from cases import CASES
+from ebpf_plugin import kernel
+from ebpf_plugin.group import RETURN, RUNGS
+from live import COMM, STOCK_KERNEL, missing_feature
+from plugin import PLUGIN
+from speech import ANSWER, ASK, ask, expect
+from test_counts import expected_of
+from wire import V4, V6, converse
+
+pytestmark = pytest.mark.skipif(not workload.X86, reason="the programs are x86-64's")
+
+N, M, K = 23, 37, 53
+FIRST = 1
+
+# what a dimension of the host's charts is called per application
+OF_HOST = {
+    "file_descriptor.open": "file_open", "file_error.open": "file_open_error",
+    "file_descriptor.close": "file_closed", "file_error.close": "file_close_error",
+    "deleted_objects.delete": "file_deleted",
+    "io.read": "vfs_read_call", "io_error.read": "vfs_read_error", "io_bytes.read": "vfs_read_bytes",
+    "io.write": "vfs_write_call", "io_error.write": "vfs_write_error", "io_bytes.write": "vfs_write_bytes",
+    "vfs_fsync.fsync": "vfs_fsync", "vfs_fsync_error.fsync": "vfs_fsync_error",
+    "vfs_open.open": "vfs_open", "vfs_open_error.open": "vfs_open_error",
+    "vfs_create.create": "vfs_create", "vfs_create_error.create": "vfs_create_error",
+    "process_thread.process": "process_create", "process_thread.thread": "thread_create",
+    "exit.process": "task_exit", "exit.task": "task_close",
+}
+
+
+@pytest.fixture(scope="module", params=RUNGS)
+def apps(request):
+    """Loaded with a row for each application, for each rung that this kernel has."""
+    missing = missing_feature(request.param)
+    if missing:
+        pytest.skip(missing)
+    found = Applications(request.param, RETURN)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def stage(apps):
+    apps.settle()
+    with Stage() as found:
+        yield found
+
+
+class OfHost:
+    """`apps` with the rungs of the host's dimensions, as test_counts.expected_of() asks for them."""
+
+    def __init__(self, apps):
+        self.mode = apps.mode
+        self._rungs = {"%s.%s" % (each.id, line.id): line.rungs for each in apps.hosts_charts for line in each.lines}
+
+    def rungs(self):
+        return self._rungs
+
+
+# Of all the workloads that test_counts.py has as many as move every chart.
+WORKLOADS = {
+    "events": ("openat-ENXIO", "close-EBADF", "mknodat-EACCES", "preadv", "read-directory", "pwritev", "write-ENOSPC",
+               "unlinkat", "fsync-EBADF", "vfork", "zombie", "clone-EAGAIN", "clone3-thread-EINVAL"),
+    "threads": ("thread",),
+}
+
+
+def adds(apps, names):
+    """{chart: what one event of each of these cases adds}"""
+    found, host = {}, OfHost(apps)
+    for case in CASES:
+        for dimension in host.rungs() if case.name in names else ():
+            chart = "task_error" if dimension.startswith("task_error.") else OF_HOST.get(dimension)
+            found = merged(found, {chart: expected_of(case, host, dimension)})
+    return {chart: value for chart, value in found.items() if chart and value}
+
+
+@pytest.mark.parametrize("names", WORKLOADS.values(), ids=WORKLOADS)
+@exact
+def test_workloads_count_for_their_application(apps, stage, names, tmp_path):
+    growth = Growth(apps)
+    for case in CASES:
+        if case.name in names:
+            directory = tmp_path / case.name
+            directory.mkdir(exist_ok=True)
+            workload.run(case.work, COMM, N, directory)
+    # threads are released later, where a tracepoint tells, when the process has another name again; see below
+    late = names == WORKLOADS["threads"] and "tracepoint" in apps.rungs("task_close")
+    expected = {("beta", chart): N * value for chart, value in adds(apps, names).items()}
+    growth.expect(expected, ("task_close",) if late else ())
+
+
+def test_everything_that_is_charted_of_the_host_is_charted_of_applications(apps):
+    ours = {each.id for each in apps.charts if each.group != "network"}
+    hosts_lines = {"%s.%s" % (each.id, line.id) for each in apps.hosts_charts for line in each.lines}
+    wanted = {chart for dimension, chart in OF_HOST.items() if dimension in hosts_lines}
+    assert ours == wanted | {"task_error"}
+    assert all(each.kind == "stacked" and each.type == "apps" for each in apps.charts)
+    assert set(adds(apps, sum(WORKLOADS.values(), ()))) == ours
+
+
+# who belongs where
+
+def exec_opens(apps, name):
+    """execve(2) opens the program, in the name of who calls it; on system calls nobody sees that."""
+    return {(name, "vfs_open"): int("tracepoint" not in apps.rungs("vfs_open"))}
+
+
+@exact
+def test_a_name_that_the_file_has_counts_at_once(apps, stage):
+    growth = Growth(apps)
+    stage.play(stage.write(BETA, elf.closes(N)))
+    growth.expect(merged(of_closes(beta=N), ends("beta")))
+
+
+@exact
+def test_a_child_counts_where_its_parent_does(apps, stage):
+    growth = Growth(apps)
+    stage.play(stage.write(BETA, elf.closes(N), elf.forked(elf.closes(M)), elf.waits()))
+    growth.expect(merged(of_closes(beta=N + M), ends("beta", 2), {("beta", "process_create"): 1}))
+
+
+@pytest.mark.parametrize("start", ["forked", "vforked"])
+@exact
+def test_a_child_that_executes_another_program(apps, stage, start):
+    other = stage.write(BETA, elf.closes(M))
+    child = elf.named(COMM) if start == "forked" else b""
+    # ours is of beta as well, and not by its program's name
+    forks = getattr(elf, start)(child + elf.executes(other))
+    program = stage.write(NOBODY_S, elf.named(DELTA), elf.closes(N), forks, elf.waits())
+    growth = Growth(apps)
+    stage.play(program)
+    growth.expect(merged(
+        of_closes(delta=N, beta=M), ends("delta"), ends("beta"), {("delta", "process_create"): 1},
+        exec_opens(apps, "beta" if child else "delta")))
+
+
+@exact
+def test_posix_spawn(apps, stage, tmp_path):
+    other = stage.write(BETA, elf.closes(M))
+
+    def spawns(named, n):
+        with named:
+            for _ in range(n):
+                os.waitpid(os.posix_spawn(other, [other], {}), 0)
+
+    growth = Growth(apps)
+    workload.run(spawns, DELTA, N, tmp_path)
+    opens = {("delta", "vfs_open"): N * exec_opens(apps, "delta")["delta", "vfs_open"]}
+    growth.expect(merged(of_closes(beta=N * M), ends("beta", N), {("delta", "process_create"): N}, opens))
+
+
+@exact
+def test_threads_count_for_their_process_whatever_they_are_called(apps, stage):
+    # the first thread may be the one that finds the signal and stops all: until then the other goes on
+    thread = elf.named(DELTA) + elf.closes(M) + elf.stop() + elf.call("pause")
+    growth = Growth(apps)
+    pid = stage.start(stage.write(BETA, elf.closes(N), elf.threaded(thread), elf.call("pause")))
+    stage.stopped(pid)
+    assert {kernel.read("/proc/%d/task/%s/comm" % (pid, tid)).strip() for tid in os.listdir("/proc/%d/task" % pid)} == {
+        BETA, DELTA}
+    apps.settle()
+    assert apps.of(pid) == "beta"
+    growth.expect(merged(of_closes(beta=N + M), {("beta", "thread_create"): 1}))
+    stage.kill(pid)
+    growth.expect(merged(of_closes(beta=N + M), {("beta", "thread_create"): 1}, ends("beta", 2)))
+
+
+@exact
+def test_all_threads_of_a_process_that_ends_are_released_in_its_row(apps, stage):
+    """All at once: the first one's release, with which the process is forgotten, may come before the others'."""
+    rounds = 5
+    threads = b"".join(elf.branch(elf.call("clone", elf.THREAD, elf.STACK - 256 * i), elf.call("pause")) for i in range(N))
+    program = stage.write(BETA, threads)
+    growth = Growth(apps)
+    for _ in range(rounds):
+        stage.play(program)
+    growth.expect(merged(ends("beta", rounds * (N + 1)), {("beta", "thread_create"): rounds * N}))
+
+
+@pytest.mark.parametrize("name, row", [(BETA, "beta"), (ALPHA + "-thr", "alpha"), (NOBODY_S + "-thr", "epsilon")],
+                         ids=["known", "new", "of-no-group"])
+@exact
+def test_exec_by_a_thread_that_is_not_the_first(apps, stage, name, row):
+    """The thread becomes the first one, with the process's number; and when it is gone it is known no more."""
+    other = stage.write(name, elf.stop(), elf.closes(M))
+    program = stage.write(EPSILON, elf.closes(N), elf.threaded(elf.executes(other)), elf.call("pause"))
+    growth = Growth(apps)
+    pid = stage.start(program)
+    stage.stopped(pid)
+    apps.settle()
+    assert apps.of(pid) == row
+    stage.go_on(pid)
+    stage.ended(pid)
+    # the first thread has to go; where the kernel tells late of releases, the process may be of the new name by then
+    late = "tracepoint" in apps.rungs("task_close") and ("epsilon", "task_close") not in growth.grown()
+    released = row if late else "epsilon"
+    growth.expect(merged(of_closes(**{"epsilon": N}), of_closes(**{row: M}), ends(row), exec_opens(apps, "epsilon"),
+                         {("epsilon", "task_exit"): 1, (released, "task_close"): 1, ("epsilon", "thread_create"): 1}))
+    forgotten(apps, pid)
+
+
+def forgotten(apps, *pids):
+    left = []
+    if until(lambda: not left_of(apps, pids, left)):
+        return
+    if not STOCK_KERNEL and len(left) <= 1 + len(pids) // 100:
+        pytest.skip("a kernel that runs BPF programs on top of every task")
+    raise AssertionError("still in the table: %s" % left)
+
+
+def left_of(apps, pids, left):
+    left[:] = set(apps.table()).intersection(pids)
+    return left
+
+
+@exact
+def test_a_process_that_ends_is_forgotten(apps, stage):
+    growth = Growth(apps)
+    pid = stage.start(stage.write(BETA, elf.closes(N)))
+    stage.ended(pid)
+    growth.expect(merged(of_closes(beta=N), ends("beta")))
+    forgotten(apps, pid)
+
+
+@exact
+def test_a_daemon_counts_where_it_was_started(apps, stage):
+    """Forked twice, a session of its own, its parents gone: it has a parent that is nobody's application."""
+    daemon = elf.stop() + elf.closes(M)
+    between = elf.call("setsid") + elf.forked(daemon)
+    growth = Growth(apps)
+    with adopting():
+        stage.play(stage.write(BETA, elf.closes(N), elf.forked(between), elf.waits()))
+        pid = stage.find(BETA)
+    stage.stopped(pid)
+    apps.settle()
+    assert apps.of(pid) == "beta"
+    stage.go_on(pid)
+    stage.ended(pid)
+    growth.expect(merged(of_closes(beta=N + M), ends("beta", 3), {("beta", "process_create"): 2}))
+
+
+@exact
+def test_a_first_thread_that_takes_another_name_moves(apps, stage):
+    growth = Growth(apps)
+    stage.play(stage.write(BETA, elf.closes(N), elf.named(DELTA), elf.closes(M), elf.named(COMM), elf.closes(K)))
+    growth.expect(merged(of_closes(beta=N + K, delta=M), ends("beta")))
+
+
+@exact
+def test_a_name_of_no_group_stays_where_it_is(apps, stage):
+    other = stage.write(NOBODY_S + "-no", elf.closes(M), elf.stop(), elf.closes(K))
+    growth = Growth(apps)
+    pid = stage.start(stage.write(BETA, elf.closes(N), elf.executes(other)))
+    stage.stopped(pid)
+    apps.settle()
+    stage.go_on(pid)
+    stage.ended(pid)
+    growth.expect(merged(of_closes(beta=N + M + K), ends("beta"), exec_opens(apps, "beta")))
+
+
+@exact
+def test_a_new_name_is_decided_at_the_next_tick_and_known_from_then_on(apps, stage):
+    name = next(FRESH)
+    growth = Growth(apps)
+    program = stage.write(name, elf.closes(K), elf.stop(), elf.closes(N))
+    pid = stage.start(stage.write(BETA, elf.executes(program)))
+    stage.stopped(pid)
+    assert apps.of(pid) == "beta"
+    apps.settle()
+    assert apps.of(pid) == "alpha"
+    stage.go_on(pid)
+    stage.ended(pid)
+    at_first = merged(of_closes(beta=K, alpha=N), ends("alpha"), exec_opens(apps, "beta"))
+    growth.expect(at_first)
+    pid = stage.start(program)
+    stage.stopped(pid)
+    assert apps.of(pid) == "alpha"
+    stage.go_on(pid)
+    stage.ended(pid)
+    growth.expect(merged(at_first, of_closes(alpha=K + N), ends("alpha")))
+
+
+@exact
+def test_the_command_line_decides(apps, stage):
+    program = stage.write(DELTA, elf.closes(K), elf.stop(), elf.closes(N))
+    growth = Growth(apps)
+    for _ in range(2):
+        pid = stage.start(program, "--like", "one-inside%d-two" % PID)
+        stage.stopped(pid)
+        apps.settle()
+        assert apps.of(pid) == "gamma"
+        stage.go_on(pid)
+        stage.ended(pid)
+    pid = stage.start(program, "--unlike")
+    stage.stopped(pid)
+    apps.settle()
+    assert apps.of(pid) == "delta"
+    stage.go_on(pid)
+    stage.ended(pid)
+    growth.expect(merged(of_closes(delta=3 * K + N, gamma=2 * N), ends("gamma", 2), ends("delta")))
+
+
+@exact
+def test_a_name_that_was_had_for_a_moment_is_not_what_counts(apps, stage):
+    """New at first, then one of the file's: at the tick the collector is asked about a name that the process has no more."""
+    name = next(FRESH)
+    other = stage.write(BETA, elf.stop(), elf.closes(N))
+    growth = Growth(apps)
+    pid = stage.start(stage.write(name, elf.executes(other)))
+    stage.stopped(pid)
+    apps.settle()
+    assert apps.of(pid) == "beta"
+    stage.go_on(pid)
+    stage.ended(pid)
+    growth.expect(merged(of_closes(beta=N), ends("beta")))
+
+
+def test_the_first_process_is_other(apps):
+    assert apps.of(FIRST) == "other"
+
+
+def test_the_kernel_s_threads_are_children_of_kthreadd(apps):
+    table = apps.table()
+    if kernel.read("/proc/2/comm") != "kthreadd\n":
+        pytest.skip("a process id namespace that has the kernel's threads")
+    threads = [pid for pid in table if kernel.read("/proc/%d/stat" % pid).rpartition(") ")[2].split()[1:2] == ["2"]]
+    assert len(threads) > 10
+    assert {table[pid][0] for pid in threads + [2]} == {"kernel"}
+
+
+@exact
+def test_a_process_in_a_namespace_of_its_own(apps, stage):
+    """Its number there is 1, and that of a container's processes anything."""
+    inner = elf.closes(M) + elf.forked(elf.closes(K)) + elf.waits()
+    growth = Growth(apps)
+    stage.play(stage.write(BETA, elf.closes(N), elf.call("unshare", elf.CLONE_NEWPID), elf.forked(inner), elf.waits()))
+    growth.expect(merged(of_closes(beta=N + M + K), ends("beta", 3), {("beta", "process_create"): 2}))
+
+
+@pytest.mark.parametrize("first, row", [(EPSILON, "epsilon"), (DELTA, "delta")], ids=["placed", "to-be-looked-at"])
+@exact
+def test_a_number_that_is_used_again_is_another_process(apps, stage, first, row):
+    """At once, when the kernel has not told yet that the old process is released."""
+    growth = Growth(apps)
+    old = stage.start(stage.write(first, elf.closes(N)))
+    stage.ended(old)
+    pid = stage.start(stage.write(BETA, elf.forked_as(old, elf.stop() + elf.closes(M)), elf.waits()))
+    if not until(lambda: kernel.read("/proc/%d/stat" % old).startswith("%d (%s) T %d " % (old, BETA, pid)), 5):
+        pytest.skip("a machine where nobody else takes the number")
+    assert apps.of(old) == "beta"
+    # it is released now
+    until(lambda: growth.grown().get((row, "task_close")) or growth.grown().get(("beta", "task_close")))
+    assert apps.of(old) == "beta"
+    apps.settle()
+    assert apps.of(old) == "beta"
+    stage.go_on(old)
+    stage.ended(pid)
+    # where the kernel tells late of the old one's release, nobody knows any more whose it was
+    late = "tracepoint" in apps.rungs("task_close")
+    growth.expect(merged(of_closes(**{row: N, "beta": M}), ends(row), ends("beta", 2), {("beta", "process_create"): 1}),
+                  ("task_close",) if late else ())
+
+
+# many
+
+@exact
+def test_thousands_of_short_processes(apps, stage):
+    """Sums are exact at the end, and no value ever goes back meanwhile; nothing is in `other` that was not put there."""
+    n = 5000
+    growth = Growth(apps)
+    program = stage.write(BETA, elf.stop(), elf.ignoring_children(), elf.vforked(elf.closes(1), n))
+    pid = stage.start(program)
+    stage.stopped(pid)
+    stage.go_on(pid)
+    before, ticks = apps.values(), 0
+    while state_of(pid) not in ("", "Z"):
+        apps.tick()
+        now = apps.values()
+        assert not [key for key, value in before.items() if now[key] < value]
+        host = apps.read()
+        for name, reader in apps.readers.items():
+            assert host[name] == tuple(map(sum, zip(*reader.rows.values())))
+        before, ticks = now, ticks + 1
+        time.sleep(0.02)
+    stage.ended(pid)
+    assert ticks > 1 and apps.full() == 0
+    growth.expect(merged(of_closes(beta=n), ends("beta", n + 1), {("beta", "process_create"): n}))
+
+
+@exact
+def test_the_sum_is_what_the_kernel_itself_has_counted(apps, stage):
+    """/proc/stat has all processes and threads since the machine began. Under load, of us and of others."""
+    if "tracepoint" not in apps.rungs("process_create"):
+        pytest.skip("a rung that sees kthreads and io_uring's workers")
+
+    def forks():
+        return int(kernel.read("/proc/stat").partition("\nprocesses ")[2].split()[0])
+
+    def now():
+        """(forks since the machine began, what we have counted of them), of one moment."""
+        while True:
+            before, host = forks(), apps.read()["process"]
+            if forks() == before:
+                return before, sum(host[:2])
+
+    def difference():
+        forked, counted = now()
+        return forked - counted
+
+    before = difference()
+    pid = stage.start(stage.write(NOBODY_S, elf.ignoring_children(), elf.vforked(b"", 1009)))
+    other = stage.start(stage.write(BETA, elf.ignoring_children(), elf.vforked(b"", 1009)))
+    for each in (pid, other):
+        stage.ended(each)
+    assert difference() == before
+
+
+@exact
+def test_who_is_looked_at_in_a_storm(apps, stage):
+    """Two thousand processes with a name that only the command line explains begin and end between two ticks. The one that
+    stays is in its group soon."""
+    short = stage.write(DELTA)
+    stage.play(stage.write(NOBODY_S, elf.ignoring_children(), elf.vforked(elf.executes(short), 2003)))
+    pid = stage.start(stage.write("%s-in" % NOBODY_S, elf.stop()), "inside%d" % PID)
+    stage.stopped(pid)
+    for _ in range(10):
+        apps.tick()
+    assert apps.of(pid) == "gamma"
+    stage.go_on(pid)
+    stage.ended(pid)
+
+
+# the network
+
+@pytest.fixture(scope="module")
+def pair():
+    try:
+        with hosts.network("here", "there") as found:
+            yield found
+    except hosts.Missing as error:
+        if STOCK_KERNEL:
+            raise
+        pytest.skip(str(error))
+
+
+def called(name, function):
+    """`function` by a process of this name."""
+    def work(end):
+        kernel.set_name(name)
+        function(end)
+        kernel.set_name("not-counted")
+    return work
+
+
+def of_tally(name, counters):
+    def total(*names):
+        return sum(counters.get(each, 0) for each in names)
+
+    return {(name, chart): value for chart, value in {
+        "bandwidth_sent": total("tcp_send_bytes", "udp_send_bytes"),
+        "bandwidth_recv": total("tcp_recv_bytes", "udp_recv_bytes"),
+        "bandwidth_tcp_send": total("tcp_send_calls"), "bandwidth_tcp_recv": total("tcp_recv_calls"),
+        "bandwidth_tcp_retransmit": total("tcp_retransmit"),
+        "bandwidth_udp_send": total("udp_send_calls"), "bandwidth_udp_recv": total("udp_recv_calls"),
+        "outbound_conn_v4": total("connect_v4"), "outbound_conn_v6": total("connect_v6")}.items()}
+
+
+def push(end, n):
+    """As talk_tcp.retransmit(), by the one that has accepted."""
+    listener = end.tcp(V4).serve(V4, end.port)
+    end.say()
+    wires = [listener.accept() for _ in range(n)]
+    with end.host.cut(end.other, "neighbour"):
+        for wire in wires:
+            expect(wire.send(ASK), ASK)
+    for wire in wires:
+        expect(wire.recv_all(ANSWER), ANSWER)
+        wire.close()
+
+
+def pushed(end, n):
+    end.hear()
+    wires = [end.tcp(V4) for _ in range(n)]
+    for wire in wires:
+        expect(wire.connect(end.other.v4, end.port), 0)
+    for wire in wires:
+        expect(wire.recv_all(ASK), ASK)
+        expect(wire.send(ANSWER), ANSWER)
+        wire.close()
+
+
+TALKS = {
+    "tcp4": (talk_tcp.client(V4, ask), talk_tcp.server(V4, talk_tcp.answer)),
+    "tcp6": (talk_tcp.client(V6, ask), talk_tcp.server(V6, talk_tcp.answer)),
+    "udp4": (talk_udp.client(V4, ask), talk_udp.server(V4, talk_udp.answer)),
+    "udp6": (talk_udp.client(V6, ask), talk_udp.server(V6, talk_udp.answer)),
+    "client-retransmits": (talk_tcp.retransmit(V4, "neighbour", False), talk_tcp.answer_in_turn(V4)),
+    "server-retransmits": (push, pushed),
+}
+
+
+@pytest.mark.parametrize("name, where", [
+    ("tcp4", "two-hosts"), ("udp6", "two-hosts"), ("client-retransmits", "two-hosts"), ("server-retransmits", "two-hosts"),
+    ("tcp6", "loopback"), ("udp4", "loopback")])
+@exact
+def test_who_talks(apps, stage, pair, name, where):
+    growth = Growth(apps)
+    one, other = TALKS[name]
+    there = pair[1] if where == "two-hosts" else pair[0]
+    port = 7700 + list(TALKS).index(name)
+    heard = converse(pair[0], there, port, [
+        called(BETA, lambda end: one(end, N)), called(EPSILON, lambda end: other(end, N))])
+    assert bool(heard.counters.get("tcp_retransmit")) == ("retransmits" in name)
+    growth.expect(merged(of_tally("beta", heard.counters), of_tally("epsilon", heard.theirs)),
+                  {chart.id for chart in apps.charts if chart.group != "network"})
+
+
+# the command
+
+def total(tick, chart):
+    return sum(tick[chart].values())
+
+
+OF_COMMAND = {"apps.file_open": ("ebpf.file_descriptor", "open"), "apps.file_closed": ("ebpf.file_descriptor", "close"),
+              "apps.vfs_read_call": ("ebpf.io", "read"), "apps.vfs_write_bytes": ("ebpf.io_bytes", "write"),
+              "apps.process_create": ("ebpf.process_thread", "process"), "apps.task_exit": ("ebpf.exit", "process")}
+
+
+def test_the_command(tmp_path):
+    """In load mode entry; what is loaded for the other tests is of the other one."""
+    with Stage() as stage, Command(tmp_path) as plugin:
+        plugin.ticks(3)
+        stage.play(stage.write(BETA, elf.closes(N)))
+        pid = stage.start(stage.write(ALPHA + "-cmd", elf.stop(), elf.closes(M)))
+        stage.stopped(pid)
+        plugin.ticks(3)
+        stage.go_on(pid)
+        stage.ended(pid)
+        plugin.ticks(4)
+        said = plugin.said()
+        assert said[-1]["apps.file_closed"]["beta"] == N
+        assert said[-1]["apps.file_closed"]["alpha"] == M
+        assert said[-1]["apps.task_exit"]["alpha"] == said[-1]["apps.task_exit"]["beta"] == 1
+        assert "apps.file_close_error" not in said[-1]
+        # a dimension that is new begins at 0, and never goes back
+        for before, now in zip(said, said[1:]):
+            for chart in now:
+                if chart.startswith("apps."):
+                    assert all(value >= before[chart].get(row, 0) for row, value in now[chart].items())
+                    assert not any(value for row, value in now[chart].items() if row not in before[chart])
+        # else the host is the sum of its applications in every tick
+        for before, now in zip(said, said[1:]):
+            for chart, (host, dimension) in OF_COMMAND.items():
+                if set(now[chart]) == set(before[chart]):
+                    assert total(now, chart) == now[host][dimension], chart
+        # what was counted while it started is in no chart: an agent's begin with the difference of the first two values
+        first, second = said[:2]
+        for chart, (host, dimension) in OF_COMMAND.items():
+            if set(first[chart]) == set(second[chart]):
+                assert total(second, chart) - total(first, chart) == second[host][dimension] - first[host][dimension], chart
+        assert plugin.end() == ""
+
+
+@pytest.mark.parametrize("flags, there", [([], True), (["-g"], False)], ids=["on", "-g"])
+def test_nothing_of_it_where_nobody_wants_it(flags, there):
+    text = subprocess.run([PLUGIN, *flags, "--show-bpf"], check=True, capture_output=True, text=True).stdout
+    assert "file_counters" in text and "process_counters" in text
+    assert {name in text for name in ("applications", "apps_names", "apps_asked", "apps_newtask_raw")} == {there}
+
+
+def test_a_table_that_is_full(tmp_path):
+    """What is not in it counts as `other`: nothing is lost, and one line says so. The collector may sweep it."""
+    n, times = 101, 2
+    with Stage() as stage, Command(tmp_path, options="[global]\npid table size = 64\n",
+                                   environment={"EBPF_PLUGIN_TEST_COMM": BETA}) as plugin:
+        plugin.ticks(2)
+        for _ in range(times):
+            stage.play(stage.write(BETA, *[elf.forked(elf.closes(7))] * n, elf.waits(n)))
+            plugin.ticks(3)
+        last = plugin.said()[-1]
+        assert [total(last, "apps." + chart) for chart in ("process_create", "file_closed", "task_exit")] == [
+            times * n, times * n * 7, times * (n + 1)]
+        # this machine may have more than 64 processes to begin with
+        lines = [line for line in plugin.end().splitlines() if "full at the start" not in line]
+        assert len(lines) == 1 and "table of 64 processes is full" in lines[0]
+
+
+NETDATAS = "usr/lib/netdata/conf.d/apps_groups.conf"
+
+
+@pytest.fixture(scope="module")
+def netdatas(tmp_path_factory):
+    """The text of the apps_groups.conf that Debian's netdata-core has."""
+    if os.path.exists("/" + NETDATAS):
+        return pathlib.Path("/" + NETDATAS).read_text()
+    directory = tmp_path_factory.mktemp("netdata")
+    if not shutil.which("apt-get") or subprocess.run(
+            ["timeout", "60", "apt-get", "download", "netdata-core"], cwd=directory, check=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("netdata-core, installed or to be downloaded")
+    package, = directory.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", package, directory], check=True)
+    return (directory / NETDATAS).read_text()
+
+
+def test_netdatas_own_groups(netdatas, tmp_path):
+    """A running system, and what is started then: in the groups that Netdata's users know."""
+    before = {"sshd": "ssh", "nginx": "httpd", "postgres": "sql"}
+    after = {"mysqld": "sql", "cron": "cron", "dhclient": "dhcp"}
+    with Stage() as stage:
+        running = [stage.start(stage.write(name, elf.stop(), elf.closes(N))) for name in before]
+        for pid in running:
+            stage.stopped(pid)
+        with Command(tmp_path, conf=netdatas) as plugin:
+            plugin.ticks(2)
+            for pid in running:
+                stage.go_on(pid)
+                stage.ended(pid)
+            started = [stage.start(stage.write(name, elf.stop(), elf.closes(M))) for name in after]
+            plugin.ticks(3)  # a name that only a pattern of the file's fits is decided at a tick
+            for pid in started:
+                stage.stopped(pid)
+                stage.go_on(pid)
+                stage.ended(pid)
+            plugin.ticks(3)
+            last = plugin.said()[-1]
+            counted = last["apps.file_closed"]
+            expected = {}
+            for names, n in ((before, N), (after, M)):
+                for group in names.values():
+                    expected[group] = expected.get(group, 0) + n
+            assert {group: counted.get(group) for group in expected if counted.get(group, 0) < expected[group]} == {}
+            assert "kernel" in counted or not os.path.exists("/proc/2/comm") or kernel.read("/proc/2/comm") != "kthreadd\n"
+            assert total(last, "apps.file_closed") == last["ebpf.file_descriptor"]["close"]
+            assert plugin.end() == ""
