@@ -49,6 +49,8 @@ def _serve(sock, plan):
     groups = [group for group in GROUPS if group.name in plan["groups"]]
     broken = {group.name: no_btf or "the kernel has no %s" % ", ".join(source.missing(group, btf))
               for group in groups if source.missing(group, btf)}
+    if kernel.locked_down():  # their programs read tasks, and would keep others from being loaded
+        broken["apps"] = "kernel lockdown is in confidentiality mode: boot with lockdown=integrity or without it"
     modules, failed = _compile(bcc, [group for group in groups if group.name not in broken], plan, btf)
     broken.update(failed)
     manifest = {"maps": {}, "tables": {}, "hooks": {}, "broken": broken, "events": [], "programs": {},

@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -16,8 +15,8 @@ import talk_tcp
 import talk_udp
 import workload
 from app_live import (
-    ALPHA, BETA, Command, DELTA, EPSILON, FRESH, NOBODY_S, PID, Applications, Growth, Stage, adopting, ends, exact, merged,
-    of_closes, state_of, until,
+    ALPHA, BETA, Command, DELTA, EPSILON, FRESH, NOBODY_S, PID, TRIES, Applications, Growth, Stage, adopting, ends, exact,
+    merged, missed_by_anybody, of_closes, state_of, until,
 )
 from cases import CASES
 from ebpf_plugin import kernel
@@ -387,7 +386,7 @@ def test_a_number_that_is_used_again_is_another_process(apps, stage, first, row)
 @exact
 def test_thousands_of_short_processes(apps, stage):
     """Sums are exact at the end, and no value ever goes back meanwhile; nothing is in `other` that was not put there."""
-    n = 5000
+    n = 2003
     growth = Growth(apps)
     program = stage.write(BETA, elf.stop(), elf.ignoring_children(), elf.vforked(elf.closes(1), n))
     pid = stage.start(program)
@@ -402,7 +401,6 @@ def test_thousands_of_short_processes(apps, stage):
         for name, reader in apps.readers.items():
             assert host[name] == tuple(map(sum, zip(*reader.rows.values())))
         before, ticks = now, ticks + 1
-        time.sleep(0.02)
     stage.ended(pid)
     assert ticks > 1 and apps.full() == 0
     growth.expect(merged(of_closes(beta=n), ends("beta", n + 1), {("beta", "process_create"): n}))
@@ -592,18 +590,24 @@ def test_nothing_of_it_where_nobody_wants_it(flags, there):
 def test_a_table_that_is_full(tmp_path):
     """What is not in it counts as `other`: nothing is lost, and one line says so. The collector may sweep it."""
     n, times = 101, 2
-    with Stage() as stage, Command(tmp_path, options="[global]\npid table size = 64\n",
-                                   environment={"EBPF_PLUGIN_TEST_COMM": BETA}) as plugin:
-        plugin.ticks(2)
-        for _ in range(times):
-            stage.play(stage.write(BETA, *[elf.forked(elf.closes(7))] * n, elf.waits(n)))
-            plugin.ticks(3)
-        last = plugin.said()[-1]
-        assert [total(last, "apps." + chart) for chart in ("process_create", "file_closed", "task_exit")] == [
-            times * n, times * n * 7, times * (n + 1)]
-        # this machine may have more than 64 processes to begin with
-        lines = [line for line in plugin.end().splitlines() if "full at the start" not in line]
+    wanted = {"process_create": times * n, "file_closed": times * n * 7, "task_exit": times * (n + 1)}
+    for _ in range(TRIES):
+        with Stage() as stage, Command(tmp_path, options="[global]\npid table size = 64\n",
+                                       environment={"EBPF_PLUGIN_TEST_COMM": BETA}) as plugin:
+            plugin.ticks(2)
+            missed = missed_by_anybody()
+            for _ in range(times):
+                stage.play(stage.write(BETA, *[elf.forked(elf.closes(7))] * n, elf.waits(n)))
+                plugin.ticks(3)
+            last = plugin.said()[-1]
+            counted = {chart: total(last, "apps." + chart) for chart in wanted}
+            missed = missed_by_anybody() - missed
+            # this machine may have more than 64 processes to begin with
+            lines = [line for line in plugin.end().splitlines() if "full at the start" not in line]
         assert len(lines) == 1 and "table of 64 processes is full" in lines[0]
+        if counted == wanted or not missed:
+            break
+    assert counted == wanted
 
 
 NETDATAS = "usr/lib/netdata/conf.d/apps_groups.conf"

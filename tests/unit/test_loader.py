@@ -106,7 +106,8 @@ def serve(monkeypatch, tmp_path):
     monkeypatch.setattr(loader, "services", SimpleNamespace(
         prepare=lambda table, filters: machine.prepared.append((machine.name_of(table(b"services")), filters)),
         seen=lambda descriptor: machine.warning))
-    monkeypatch.setattr(loader.kernel, "read", {"/proc/self/fdinfo/9": "pos:\t0\nmap_type:\t6\nmemlock:\t4096\n"}.get)
+    texts = {"/proc/self/fdinfo/9": "pos:\t0\nmap_type:\t6\nmemlock:\t4096\n"}
+    monkeypatch.setattr(loader.kernel, "read", lambda path: texts.get(path, ""))
     monkeypatch.setattr(handoff, "tell", lambda sock, **message: machine.said.append(message))
     monkeypatch.setattr(handoff, "hand_over", give)
     return run
@@ -177,6 +178,13 @@ def test_what_a_group_cannot_do_without(serve, btf, broken):
     # rows for applications are counted in only together with who places them
     assert ("APPS" in macros(cflags)) == ("apps" not in broken) == ("applications" in manifest["tables"])
     assert ("flows" in manifest["tables"]) == ("network" not in broken) == bool(machine.prepared)
+
+
+def test_lockdown_takes_applications_alone(serve, monkeypatch):
+    monkeypatch.setattr(loader.kernel, "locked_down", lambda: True)
+    machine, manifest, _ = serve()
+    assert set(manifest["broken"]) == {"apps"} and "lockdown" in manifest["broken"]["apps"]
+    assert "APPS" not in macros(machine.texts[0][1])
 
 
 @pytest.mark.parametrize("culprit", ["file", "vfs", "process", "network"])
