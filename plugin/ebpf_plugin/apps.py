@@ -60,7 +60,10 @@ class Apps:
         full, unasked = samples.get("apps") or (self._full, self._unasked)
         if unasked != self._unasked and not self._ticks % SELDOM:
             self._unasked = unasked
-            self._look_at_all()
+            try:
+                self._look_at_all()
+            except OSError as error:
+                log.once(log.ERROR, "cannot place processes: %s; they count where their parents do" % error.strerror)
         if full != self._full:
             self._full = full
             self._tell_that_it_is_full()
