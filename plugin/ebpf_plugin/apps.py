@@ -20,6 +20,7 @@ STAYS = 0xffffffff
 ASKED = 1024  # room for processes to be looked at
 AT_A_TIME = 200  # of them in one tick; the others wait
 SELDOM = 30  # ticks; what takes a look at every process is not done more often
+TRIES = 3  # to decide about one that changes its name all the time
 FIRST = 1  # the process that stays in `other`, as in the agent
 
 
@@ -87,22 +88,37 @@ class Apps:
 
     def _answer(self):
         """Decide about processes whose name is new, or whose command line matters."""
-        for number, (key, (name, task)) in enumerate(list(self._asked.rows())):
+        for number, (key, _) in enumerate(list(self._asked.rows())):
             if number == AT_A_TIME:
                 break
+            try:  # as it is now: an answer takes time, and the process may have called exec meanwhile
+                name, task = QUESTION.unpack(kernel.map_lookup(self._tables["apps_asked"], key, QUESTION.size))
+            except FileNotFoundError:
+                continue
             kernel.map_delete(self._tables["apps_asked"], key)
             self._decide(key, name, task)
 
     def _decide(self, key, name, asked):
-        """Teach the kernel the name, and put the process where it belongs if its task is `asked` (0: whoever it is)."""
+        """Teach the kernel the name, and put the process where it belongs if its task is `asked` (0: whoever it is).
+
+        Again if it has another name by then: what the kernel has decided meanwhile may have been overwritten.
+        """
         pid, = struct.unpack("=I", key)
-        comm = name.partition(b"\0")[0]
-        group, certain = self._matcher.by_comm(comm)
-        kernel.map_update(self._tables["apps_names"], name, decision(group, certain))
-        if not certain:
-            group = self._matcher.group_of(comm, command_line(pid))
-        if group is None or pid == FIRST:
-            return
+        for _ in range(TRIES):
+            comm = name.partition(b"\0")[0]
+            group, certain = self._matcher.by_comm(comm)
+            kernel.map_update(self._tables["apps_names"], name, decision(group, certain))
+            if not certain:
+                group = self._matcher.group_of(comm, command_line(pid))
+            if group is None or pid == FIRST:
+                return
+            self._move(key, group, asked)
+            now = name_of(pid)
+            if now in (None, comm):
+                return
+            name = NAME.pack(now)
+
+    def _move(self, key, group, asked):
         try:
             _, _, task = APPLICATION.unpack(kernel.map_lookup(self._tables["applications"], key, APPLICATION.size))
             if asked in (task, 0) or not task:
@@ -115,7 +131,7 @@ class Apps:
     def _look_at_all(self):
         """There were more questions than room for them: look at everybody, of whom most are as they were."""
         for pid, (comm, _) in everybody().items():
-            self._decide(struct.pack("=I", pid), NAME.pack(comm[:LONGEST_NAME]), 0)
+            self._decide(struct.pack("=I", pid), NAME.pack(comm), 0)
 
     def _tell_that_it_is_full(self):
         log.once(log.ERROR, "the table of %d processes is full: what is not in it counts as `other` "
@@ -137,6 +153,15 @@ def command_line(pid):
         return None
 
 
+def name_of(pid):
+    """/proc/PID/comm in bytes, as much of it as the kernel's programs see; None if the process is gone."""
+    try:
+        with open("/proc/%d/comm" % pid, "rb") as file:
+            return file.read()[:-1][:LONGEST_NAME]
+    except OSError:
+        return None
+
+
 def everybody():
     """{pid: (comm in bytes, parent's pid)} of /proc now."""
     processes = {}
@@ -146,11 +171,9 @@ def everybody():
                 text = file.read()
             # "pid (comm) state ppid ...", and comm may hold anything; what a terminal might mind is escaped here
             begin, end = text.index(b"(") + 1, text.rindex(b")")
-            comm = text[begin:end]
-            if b"\\" in comm:
-                with open("/proc/%s/comm" % pid, "rb") as file:
-                    comm = file.read()[:-1]
         except OSError:
             continue
-        processes[int(pid)] = comm, int(text[end + 2:].split()[1])
+        comm = name_of(int(pid)) if b"\\" in text[begin:end] else text[begin:end][:LONGEST_NAME]
+        if comm is not None:
+            processes[int(pid)] = comm, int(text[end + 2:].split()[1])
     return processes

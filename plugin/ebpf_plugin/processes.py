@@ -7,7 +7,7 @@ import struct
 
 from . import kernel, log
 from .apps import APPLICATION, FIRST, NAME, command_line, decision, everybody
-from .apps_match import LONGEST_NAME, Matcher
+from .apps_match import Matcher
 
 LOOKS = 10  # at most; a machine that forks all the time always has somebody new
 
@@ -52,7 +52,7 @@ def placed(matcher, processes, line=command_line):
         way = []
         while pid not in rows:
             comm, parent = processes.get(pid, (b"", 0))
-            group = matcher.group_of(comm[:LONGEST_NAME], lambda pid=pid: line(pid)) if comm else None
+            group = matcher.group_of(comm, lambda pid=pid: line(pid)) if comm else None
             if group is not None:
                 rows[pid] = group
             else:

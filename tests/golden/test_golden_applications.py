@@ -60,6 +60,8 @@ class Kernel:
     def map_lookup(self, descriptor, key, size):
         if descriptor == TABLES["applications"]:
             return struct.pack("=IIQ", *self.applications[struct.unpack("=I", key)[0]])
+        if descriptor == TABLES["apps_asked"]:
+            return struct.pack("=16sQ", self.asked[struct.unpack("=I", key)[0]], 77)
         assert (descriptor, key, size) == (TABLES["apps_rows"], bytes(4), NOBODY + 1)
         self._reads += 1
         if self.tick == PLACED:
@@ -99,7 +101,7 @@ class Kernel:
         assert descriptor == TABLES["apps_asked"]
         for number, (pid, name) in enumerate(self.asked.items()):
             ctypes.memmove(keys + 4 * number, struct.pack("=I", pid), 4)
-            ctypes.memmove(values + 16 * number, name.ljust(16, b"\0"), 16)
+            ctypes.memmove(values + 24 * number, struct.pack("=16sQ", name, 77), 24)
         struct.pack_into("=I", attributes, 32, len(self.asked))
         raise OSError(2, "No such file or directory")
 
@@ -112,6 +114,7 @@ def run(name, monkeypatch):
         monkeypatch.setattr(kernel, function, getattr(played, function))
     monkeypatch.setattr(counters, "possible_cpus", lambda: 2)
     monkeypatch.setattr(apps, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
+    monkeypatch.setattr(apps, "name_of", {PID: b"java"}.get)
     monkeypatch.setattr(log, "_said", set())
     clock = iter(range(1000, 1001 + TICKS))
     monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))

@@ -31,6 +31,8 @@ class World:
         monkeypatch.setattr(kernel, "map_lookup", self._lookup)
         monkeypatch.setattr(apps, "HashMap", lambda name, *_: self.Rows(self.maps[name], name))
         monkeypatch.setattr(apps, "command_line", self.lines.get)
+        self.names = {}
+        monkeypatch.setattr(apps, "name_of", self.names.get)
         groups, self.reader, self.known = apps_groups.parse(CONF)[0], Reader(), {0}
         self.reader.rows = {0: (1, 2, 3)}
         self.apps = apps.Apps({
@@ -228,6 +230,9 @@ class Proc:
     (b"7 (sh) S 3 7 7", None, b"sh"), (b"7 (a) b (c)) S 3 7 7", None, b"a) b (c)"), (b"7 () S 3", None, b""),
     (b"7 (C:\\\\x.exe) S 3 7", b"C:\\x.exe\n", b"C:\\x.exe"),  # proc_task_name() escapes \ and the end of line
     (b"7 (a\\nb) S 3 7", b"a\nb\n", b"a\nb"),
+    # a kernel thread's is longer in /proc than what the kernel's programs see
+    (b"7 (kworker/u8:2-events_unbound) S 3", None, b"kworker/u8:2-ev"),
+    (b"7 (kworker\\u8:2-events_unbound) S 3", b"kworker\\u8:2-events_unbound\n", b"kworker\\u8:2-ev"),
 ])
 def test_names_and_parents_of_everybody(monkeypatch, stat, comm, name):
     files = {"7/stat": stat, "self/stat": b"no number", "meminfo": b"", **({} if comm is None else {"7/comm": comm})}
@@ -267,3 +272,41 @@ def test_rows_sum_to_the_host(monkeypatch):
     del read[:]
     assert rows.read() == (16, 2 ** 63 + 22)
     assert read == [0, 1, 3] and rows.rows[3] == (5, 2 ** 63) and rows.rows[1] == (0, 0)
+
+
+def test_exec_while_a_command_line_is_read(world, monkeypatch):
+    """The kernel places it and takes the question back; the answer is about a name that it has no more."""
+    world.ask(5, b"java", b"java\0-jar")
+
+    def line(pid):
+        world.maps["apps_asked"].pop(struct.pack("=I", pid), None)
+        world.live(pid, row=1)
+        world.names[pid] = b"nginx-1"
+        return b"java\0-jar"
+
+    monkeypatch.setattr(apps, "command_line", line)
+    world.tick()
+    assert world.row(5)[0] == 1
+
+
+def test_a_question_that_is_asked_anew_while_others_are_answered(world, monkeypatch):
+    world.ask(4, b"x", b"x")
+    world.ask(5, b"sh", b"sh")
+
+    def line(pid):
+        if pid == 4:
+            world.ask(5, b"java", b"java\0-jar")
+        return world.lines[pid]
+
+    monkeypatch.setattr(apps, "command_line", line)
+    world.tick()
+    world.tick()
+    assert world.row(5)[0] == 3
+
+
+def test_one_that_changes_its_name_all_the_time(world, monkeypatch):
+    names = iter(b"nginx-%d" % i for i in range(99))
+    monkeypatch.setattr(apps, "name_of", lambda pid: next(names))
+    world.ask(5, b"nginx", b"")
+    world.tick()
+    assert world.row(5)[0] == 1 and next(names) == b"nginx-%d" % apps.TRIES

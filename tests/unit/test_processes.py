@@ -44,11 +44,6 @@ def test_a_chain_longer_than_python_recurses():
     assert set(place(found).values()) == {1}
 
 
-def test_a_worker_s_long_name_is_cut_as_the_kernel_cuts_it():
-    groups = apps_groups.parse("a: 'kworker/u8:2-ev'\n")[0]
-    assert processes.placed(Matcher(groups.rules), {9: (b"kworker/u8:2-events_unbound", 2)}, lambda pid: b"") == {9: 1}
-
-
 class Tables:
     """Maps that are dictionaries. `room` is of the table of processes."""
 
