@@ -109,3 +109,10 @@ def test_the_version_of_setup_cfg():
 
 def test_the_version_of_the_changelog():
     assert re.search(r"(?m)^## \[?([\w.]+)", text("CHANGELOG.md")).group(1) == VERSION
+
+
+def test_modules_of_the_tests_have_names_of_their_own():
+    """Without packages pytest imports each by its file's name, and `make test` imports them all."""
+    names = [name for _, _, files in os.walk(os.path.join(ROOT, "tests")) for name in files
+             if name.endswith(".py") and name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
