@@ -164,11 +164,7 @@ def apps_of(args, wanted, sizes):
 
 def enter_apps(found, loaded, groups, wanted):
     """What the steady collector needs for applications; the processes that are there already are placed."""
-    try:
-        rows = processes.enter(loaded.tables, found.rules)
-    except OSError as error:
-        log.write(log.ERROR, "no charts of applications: cannot fill their tables: %s" % error.strerror)
-        return None
+    rows = processes.enter(loaded.tables, found.rules)
     charts = apps_lineup(groups, wanted.mode, loaded.hooks)
     return {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": loaded.tables, "rows": tuple(rows),
             "charts": shown.pack(charts), "processes": wanted.processes}

@@ -13,35 +13,43 @@ LOOKS = 10  # at most; a machine that forks all the time always has somebody new
 
 
 def enter(tables, rules):
-    """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process. Raises OSError.
+    """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process.
 
-    The kernel's programs run already: what they have entered is newer. A process that was born to one that they did not know
-    yet is found by another look.
+    What fails is logged and ends it: who is not entered counts as `other`.
     """
-    matcher = Matcher(rules)
+    matcher, rows = Matcher(rules), {0}
+    try:
+        _teach(tables["apps_names"], matcher)
+        _place(tables["applications"], matcher, rows)
+    except OSError as error:
+        full = error.errno == errno.E2BIG
+        log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
+                 "([global] pid table size)" if full else
+                 "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
+    return rows
+
+
+def _teach(table, matcher):
     for certain, names in zip((True, False), matcher.seeds()):
         for name, group in names.items():
-            kernel.map_update(tables["apps_names"], NAME.pack(name), decision(group, certain))
-    rows, entered = {0}, True
+            kernel.map_update(table, NAME.pack(name), decision(group, certain))
+
+
+def _place(table, matcher, rows):
+    """Adds to `rows`. The kernel's programs run already: what they have entered is newer. A process that was born to one
+    that they did not know yet is found by another look."""
+    entered = True
     for _ in range(LOOKS):
         if not entered:
             break
         entered = False
         for pid, row in placed(matcher, everybody()).items():
             try:
-                kernel.map_update(tables["applications"], struct.pack("=I", pid), APPLICATION.pack(row, 0, 0),
-                                  kernel.BPF_NOEXIST)
+                kernel.map_update(table, struct.pack("=I", pid), APPLICATION.pack(row, 0, 0), kernel.BPF_NOEXIST)
             except FileExistsError:
                 continue
-            except OSError as error:
-                full = error.errno == errno.E2BIG
-                log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
-                         "([global] pid table size)" if full else
-                         "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
-                return rows
             rows.add(row)
             entered = True
-    return rows
 
 
 def placed(matcher, processes, line=command_line):
