@@ -192,8 +192,7 @@ def show_bpf(groups, wanted, sizes):
         log.write(log.INFO, str(error))
     for name, value in source.definitions(groups, wanted.mode, kernel.MACHINE, btf, sizes).items():
         output.write("#define %s %s\n" % (name, value))
-    first = ["cgroup_rows"] if "CGROUPS" in sizes else []
-    output.write(source.text(groups, directories.data("bpf"), first))
+    output.write(source.text(groups, directories.data("bpf"), sizes))
     return 0
 
 

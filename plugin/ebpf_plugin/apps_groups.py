@@ -7,13 +7,12 @@ message.
 """
 from __future__ import annotations
 
-import os
 import re
-import stat
 from typing import NamedTuple
 
+from .texts import quoted, read
+
 NAME = "apps_groups.conf"
-LONGEST = 1 << 20
 MOST_GROUPS = 512
 MOST_PATTERNS = 8192
 MOST_MESSAGES = 20
@@ -54,7 +53,7 @@ def load(paths):
     messages = []
     for path in paths:
         try:
-            text = _text(path)
+            text = read(path, "surrogateescape")  # a pattern is any bytes
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -97,7 +96,7 @@ class _Book:
                     if name in DIRECTIVES:
                         return
                     if not _COLON.match(rest):
-                        yield "no colon after %s; %s; the words after it are taken for patterns" % (_shown(name), FORMAT)
+                        yield "no colon after %s; %s; the words after it are taken for patterns" % (quoted(name), FORMAT)
                     continue
                 words += 1
                 try:
@@ -108,7 +107,7 @@ class _Book:
             yield str(wrong)
         else:
             if name is not None and not words:
-                yield "group %s has no pattern; %s" % (_shown(name), FORMAT)
+                yield "group %s has no pattern; %s" % (quoted(name), FORMAT)
 
     def _pattern(self, name, word):
         """Give a pattern to a group."""
@@ -117,14 +116,14 @@ class _Book:
         owner = self._seen.get((kind, text), group)
         if owner != group:
             names = list(self.names)
-            raise Invalid("pattern %s is in group %s already, where it stays" % (_shown(word), _shown(names[owner])))
+            raise Invalid("pattern %s is in group %s already, where it stays" % (quoted(word), quoted(names[owner])))
         if (kind, text) in self._seen:
             return
         if group == MOST_GROUPS:
             raise Invalid("group %s is one too many, %d are accepted; %s is passed over" % (
-                _shown(name), MOST_GROUPS, _shown(word)))
+                quoted(name), MOST_GROUPS, quoted(word)))
         if len(self._seen) == MOST_PATTERNS:
-            raise Invalid("pattern %s is one too many, %d are accepted; it is passed over" % (_shown(word), MOST_PATTERNS))
+            raise Invalid("pattern %s is one too many, %d are accepted; it is passed over" % (quoted(word), MOST_PATTERNS))
         self.names[name] = self._seen[kind, text] = group
         self.rules[kind].append((text, len(self._seen), group))
 
@@ -136,7 +135,7 @@ def _words(line):
         if word.startswith("#"):
             return
         if match.lastindex == 3 and word[0] in "'\"":
-            raise Invalid("the quote before %s is not closed; the rest of the line is passed over" % _shown(word[1:]))
+            raise Invalid("the quote before %s is not closed; the rest of the line is passed over" % quoted(word[1:]))
         if word:
             yield word, line[match.end():match.end() + 80]
 
@@ -154,7 +153,7 @@ def _kind(word):
     text = word.lstrip("-+*")
     before = word[:len(word) - len(text)]
     if not text and "*" not in before:
-        raise Invalid("pattern %s is empty; %s" % (_shown(word), FORMAT))
+        raise Invalid("pattern %s is empty; %s" % (quoted(word), FORMAT))
     kind = (INSIDE if text.endswith("*") else SUFFIX) if "*" in before else (PREFIX if text.endswith("*") else EXACT)
     text = text[:-1] if kind in (PREFIX, INSIDE) else text
     return kind, text.encode("utf-8", "surrogateescape")
@@ -172,21 +171,3 @@ def _ids(names):
         taken.add(id_)
         ids.append(id_)
     return tuple(ids)
-
-
-def _text(path):
-    """The text of a regular file, every byte of it. Raises OSError; never waits for a device, never reads without end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(None, "not a regular file")
-        data = os.pread(descriptor, LONGEST + 1, 0)
-    finally:
-        os.close(descriptor)
-    if len(data) > LONGEST:
-        raise OSError(None, "larger than 1 MB")
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _shown(word):
-    return repr(word if len(word) <= 60 else word[:60] + "...")

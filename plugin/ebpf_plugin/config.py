@@ -1,16 +1,13 @@
 """ebpf.conf: from files to one validated Settings. Nothing in a file stops the plugin; what is wrong becomes a message."""
 from __future__ import annotations
 
-import os
-import stat
 from typing import NamedTuple
 
 from iniconfig import IniConfig, ParseError
 
-from . import filters
+from . import filters, texts
 
 NAME = "ebpf.conf"
-LONGEST = 1 << 20
 
 RUNG_CHOICES = ("auto", "trampoline", "tracepoint", "probe")
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
@@ -155,7 +152,7 @@ def load(paths):
 def _read(path, messages):
     """{field: value} of what a file sets rightly, and "services"."""
     try:
-        text = _text(path)
+        text = texts.read(path)
         config = IniConfig(path, data="\n".join(_line(line) for line in text.split("\n")))
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -187,7 +184,7 @@ def _read(path, messages):
             try:
                 value = parse(value.strip()) if parse is not Text else Text(value, where)
             except Invalid as error:
-                messages.append("%s: %s = %s: %s; the default holds" % (where, key, _shown(value), error))
+                messages.append("%s: %s = %s: %s; the default holds" % (where, key, texts.quoted(value), error))
                 continue
             # of two spellings in one file, the one that is documented first counts
             if option.key == key or option.field not in found:
@@ -205,28 +202,10 @@ def _services(path, config, keys, messages):
             yield port, name.strip()
         except filters.Invalid as error:
             messages.append("%s:%d: [%s] %s: %s; passed over" % (
-                path, config.lineof(SERVICE_NAMES, key), SERVICE_NAMES, _shown(key), error))
-
-
-def _text(path):
-    """The text of a regular file. Raises OSError; never waits for a device or a pipe, never reads without end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(None, "not a regular file")
-        data = os.pread(descriptor, LONGEST + 1, 0)
-    finally:
-        os.close(descriptor)
-    if len(data) > LONGEST:
-        raise OSError(None, "larger than 1 MB")
-    return data.decode("utf-8", "replace")
+                path, config.lineof(SERVICE_NAMES, key), SERVICE_NAMES, texts.quoted(key), error))
 
 
 def _line(line):
     """A line as iniconfig takes it. Netdata's files indent options, which iniconfig would read as a continuation; and it
     ends lines at characters such as form feeds, which no editor counts."""
     return "".join(character if character.isprintable() else " " for character in line).strip()
-
-
-def _shown(value):
-    return repr(value if len(value) <= 60 else value[:60] + "...")

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 
 from . import kernel
 
@@ -15,17 +14,19 @@ class Counters:
         self._key = ctypes.c_uint32(0)
         # the kernel writes one value, rounded up to 8 bytes, for each *possible* CPU (kernel/bpf/arraymap.c)
         self._values = (ctypes.c_uint64 * (count * possible_cpus()))()
-        self._attributes = bytearray(struct.pack(
-            "=IIQQQ", descriptor, 0, ctypes.addressof(self._key), ctypes.addressof(self._values), 0))
+        self._attributes = kernel.element(descriptor, self._key, self._values)
 
     def read(self):
         """A tuple of int, in the order of the group's counters."""
         kernel.bpf(kernel.BPF_MAP_LOOKUP_ELEM, self._attributes)
-        values = memoryview(self._values).cast("B").cast("Q")
+        return self._sums(self._values)
+
+    def _sums(self, values):
+        values = memoryview(values).cast("B").cast("Q")
         return tuple(sum(values[slot::self._count]) for slot in range(self._count))
 
 
-class Rows:
+class Rows(Counters):
     """The same with a row for each application: read() gives the sums over all rows, and then `rows` is {row: its counters}.
 
     Only rows are read that ever had a process: those that the kernel has marked in the map `marks`, one byte for each of
@@ -34,12 +35,8 @@ class Rows:
     """
 
     def __init__(self, descriptor, count, marks, most, known):
-        self._count, self._known, self._most = count, known, most
-        self._key = ctypes.c_uint32(0)
-        self._values = (ctypes.c_uint64 * (count * possible_cpus()))()
-        self._attributes = bytearray(struct.pack(
-            "=IIQQQ", descriptor, 0, ctypes.addressof(self._key), ctypes.addressof(self._values), 0))
-        self._marks = marks
+        super().__init__(descriptor, count)
+        self._marks, self._most, self._known = marks, most, known
         self._raw = {}  # row: the bytes that `rows` was made of
         self.rows = {}
 
@@ -51,8 +48,7 @@ class Rows:
             raw = bytes(self._values)
             if self._raw.get(row) != raw:
                 self._raw[row] = raw
-                values = memoryview(raw).cast("Q")
-                self.rows[row] = tuple(sum(values[slot::self._count]) for slot in range(self._count))
+                self.rows[row] = self._sums(raw)
         return tuple(map(sum, zip(*(counters for row, counters in self.rows.items() if row < self._most))))
 
 

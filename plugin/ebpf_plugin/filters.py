@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from . import patterns
+from .texts import quoted
 
 DEFAULT_PORTS = "*"
 DEFAULT_IPS = "!127.0.0.1/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7"
@@ -130,7 +131,7 @@ def _read(option, items, read):
                 raise Invalid("expected what is to be excluded directly behind it")
             found[item] = read(item[1:] if item[0] == "!" else item)
         except Invalid as error:
-            messages.append("%s: %s: %s; passed over" % (option, _shown(item), error))
+            messages.append("%s: %s: %s; passed over" % (option, quoted(item), error))
     more = len(messages) - MOST_MESSAGES
     if more > 0:
         messages[MOST_MESSAGES:] = ["%s: %d more cannot be read and are passed over" % (option, more)]
@@ -223,7 +224,3 @@ def _blocks(spans):
 
 def _digits(text):
     return text.isascii() and text.isdigit()
-
-
-def _shown(value):
-    return repr(value if len(value) <= 60 else value[:60] + "...")

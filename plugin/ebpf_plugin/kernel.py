@@ -18,6 +18,7 @@ MACHINE = os.uname().machine
 PERF_TYPE_TRACEPOINT = 2
 PERF_FLAG_FD_CLOEXEC = 8
 PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
+CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 1, 15, 38
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -45,11 +46,16 @@ def map_create(kind, key_size, value_size, entries):
     return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
 
 
+def element(descriptor, key, value=None, flags=0):
+    """The attributes of bpf(2) for an element of a map; `key` and `value` are ctypes, which must outlive them."""
+    where = ctypes.addressof(value) if value else 0
+    return bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), where, flags))
+
+
 def map_lookup(descriptor, key, size):
     """The `size` bytes that a map has at `key` (bytes)."""
     key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
-    bpf(BPF_MAP_LOOKUP_ELEM, bytearray(struct.pack(
-        "=IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), 0)))
+    bpf(BPF_MAP_LOOKUP_ELEM, element(descriptor, key, value))
     return value.raw
 
 
@@ -57,7 +63,7 @@ def map_delete(descriptor, key):
     """Take `key` out; nothing happens if it is not there."""
     key = ctypes.create_string_buffer(key, len(key))
     try:
-        bpf(BPF_MAP_DELETE_ELEM, bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), 0, 0)))
+        bpf(BPF_MAP_DELETE_ELEM, element(descriptor, key))
     except FileNotFoundError:
         pass
 
@@ -65,8 +71,7 @@ def map_delete(descriptor, key):
 def map_update(descriptor, key, value, flags=BPF_ANY):
     """Put `value` at `key`, both bytes of the map's sizes."""
     key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    bpf(BPF_MAP_UPDATE_ELEM, bytearray(struct.pack(
-        "=IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), flags)))
+    bpf(BPF_MAP_UPDATE_ELEM, element(descriptor, key, value, flags))
 
 
 class Rejected(OSError):
@@ -148,6 +153,11 @@ def die_with_parent(signal_number):
 def set_name(name):
     """What ps(1) and the agent's own charts call this process."""
     _call(_libc.prctl, PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def enter_network_namespace(descriptor):
+    """setns(2), for the calling thread."""
+    _call(_libc.setns, descriptor, CLONE_NEWNET)
 
 
 def no_new_privileges():

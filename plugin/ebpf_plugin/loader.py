@@ -50,7 +50,7 @@ def _serve(sock, plan):
     broken = {group.name: no_btf or "the kernel has no %s" % ", ".join(source.missing(group, btf))
               for group in groups if source.missing(group, btf)}
     if kernel.locked_down():  # their programs read tasks, and would keep others from being loaded
-        broken["apps"] = "kernel lockdown is in confidentiality mode: boot with lockdown=integrity or without it"
+        broken["apps"] = reasons.LOCKDOWN
     modules, failed = _compile(bcc, [group for group in groups if group.name not in broken], plan, btf)
     broken.update(failed)
     manifest = {"maps": {}, "tables": {}, "hooks": {}, "broken": broken, "events": [], "programs": {},
@@ -136,11 +136,10 @@ def _compile(bcc, groups, plan, btf):
         # what counts in rows takes all groups in one text: who places events there answers the tables of one
         without = {prefix for prefix, has in (("APPS", APPS in some), ("CGROUPS", some == groups)) if not has}
         sizes = {name: size for name, size in plan["sizes"].items() if name.partition("_")[0] not in without}
-        first = ["cgroup_rows"] if "CGROUPS" in sizes else []
         found = source.definitions(some, plan["mode"], kernel.MACHINE, btf, sizes, plan["test"])
         flags = ["-D%s=%s" % item for item in found.items()]
         flags += ["-Wno-unused-function", "-Werror=implicit-function-declaration"]
-        program = bcc.Quiet(text=source.text(some, directory, first), cflags=flags)
+        program = bcc.Quiet(text=source.text(some, directory, sizes), cflags=flags)
         _programs.append(program)
         return program.module
 

@@ -5,7 +5,6 @@ one network namespace at a time: ours and those of all processes that we may loo
 """
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import struct
@@ -13,7 +12,6 @@ import struct
 from . import kernel
 
 NAMESPACES = 256
-CLONE_NEWNET = 0x40000000
 NOBODY = bytes(4)  # the row of who serves
 LISTEN, UNCONNECTED = 10, 7  # TCP_LISTEN; TCP_CLOSE, which is what UDP without a peer is in
 
@@ -73,13 +71,18 @@ def _enter(path):
     except OSError:
         return False
     try:
-        return _setns(descriptor) == 0
+        return _setns(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _setns(descriptor):
-    return ctypes.CDLL(None).setns(descriptor, CLONE_NEWNET)
+    """Whether it may be entered."""
+    try:
+        kernel.enter_network_namespace(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _served(diag_socket, failed):

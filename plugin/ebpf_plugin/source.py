@@ -6,10 +6,11 @@ import os
 from .group import RETURN
 
 
-def text(groups, bpf_directory, first=()):
-    """One C text of all groups, behind the files in `first`. The line directives make the compiler name each file."""
+def text(groups, bpf_directory, sizes=()):
+    """One C text of all groups; `sizes` as for definitions(). The line directives make the compiler name each file."""
     parts = ['#include "hooks.h"']
-    names = [*first] + [name for group in groups for name in group.base]
+    names = ["cgroup_rows"] if "CGROUPS" in sizes else []
+    names += [name for group in groups for name in group.base]
     names += [name for group in groups for name in group.parts + (group.name,)]
     for name in names:
         with open(os.path.join(bpf_directory, name + ".c"), encoding="utf-8") as file:

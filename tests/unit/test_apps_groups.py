@@ -10,7 +10,7 @@ from fakes import FUZZ, PACKAGE, ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebpf_plugin import apps_groups, directories
+from ebpf_plugin import apps_groups, directories, texts
 from ebpf_plugin.apps_groups import NAME, parse
 from ebpf_plugin.apps_match import Matcher
 
@@ -245,7 +245,7 @@ def test_the_users_file_stands_instead_of_the_stock_one(tmp_path):
 
 def make_large(path):
     path.touch()
-    os.truncate(path, apps_groups.LONGEST + 1)
+    os.truncate(path, texts.LONGEST + 1)
 
 
 @pytest.mark.parametrize("make, why", [

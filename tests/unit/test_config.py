@@ -7,7 +7,7 @@ from fakes import FUZZ, ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebpf_plugin import config, viewer
+from ebpf_plugin import config, texts, viewer
 from ebpf_plugin.config import OPTIONS, RUNG_CHOICES, Settings, Text
 from ebpf_plugin.group import MODES
 from ebpf_plugin.groups import GROUPS
@@ -136,7 +136,7 @@ def test_what_is_wrong_is_told_once(tmp_path, text, message):
 
 def make_large(path):
     path.touch()
-    os.truncate(path, config.LONGEST + 1)
+    os.truncate(path, texts.LONGEST + 1)
 
 
 @pytest.mark.parametrize("make, why", [
@@ -154,7 +154,7 @@ def test_what_is_no_file_of_options(tmp_path, make, why):
 
 
 def test_the_largest_file(tmp_path):
-    assert load(tmp_path, "[global]\napps = no\n".ljust(config.LONGEST)) == (DEFAULTS._replace(apps=False), [])
+    assert load(tmp_path, "[global]\napps = no\n".ljust(texts.LONGEST)) == (DEFAULTS._replace(apps=False), [])
 
 
 def test_a_file_that_is_not_there(tmp_path):

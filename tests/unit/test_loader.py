@@ -226,7 +226,7 @@ def test_control_groups(serve, groups):
     sizes = WITH_CGROUPS if "apps" in groups else {name: size for name, size in WITH_CGROUPS.items() if "APPS" not in name}
     machine, manifest, descriptors = serve(groups, sizes=sizes)
     (text, cflags), = machine.texts
-    assert text == source.text([OF[name] for name in groups], os.path.join(ROOT, "bpf"), ["cgroup_rows"])
+    assert text == source.text([OF[name] for name in groups], os.path.join(ROOT, "bpf"), {"CGROUPS": 128})
     assert macros(cflags)["CGROUPS"] == "128" and macros(cflags)["CGROUPS_KNOWN"] == "4096"
     tables = {table: descriptors[place] for table, place in manifest["tables"].items()}
     assert {table: tables.pop(table) for table in loader.CGROUP_TABLES} == {

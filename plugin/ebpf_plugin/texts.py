@@ -1,0 +1,26 @@
+"""The texts of configuration files: read with bounds, and quoted in messages with bounds."""
+from __future__ import annotations
+
+import os
+import stat
+
+LONGEST = 1 << 20  # bytes of a file
+
+
+def read(path, undecodable="replace"):
+    """The text of a regular file; `undecodable` is the `errors` of bytes.decode(). Raises OSError; never waits for a device
+    or a pipe, never reads without end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(None, "not a regular file")
+        data = os.pread(descriptor, LONGEST + 1, 0)
+    finally:
+        os.close(descriptor)
+    if len(data) > LONGEST:
+        raise OSError(None, "larger than 1 MB")
+    return data.decode("utf-8", undecodable)
+
+
+def quoted(value):
+    return repr(value if len(value) <= 60 else value[:60] + "...")
