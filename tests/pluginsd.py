@@ -75,3 +75,14 @@ class Agent:
     def _take_end(self):
         assert self._open
         self._open = None
+
+
+def of_type(wanted, text):
+    """The lines about charts of one type ("apps" of "apps.file_open")."""
+    lines, keep = [], False
+    for line in text.splitlines(True):
+        if line.startswith(("CHART", "BEGIN")):
+            keep = line.split()[1].startswith(wanted + ".")
+        if keep:
+            lines.append(line)
+    return "".join(lines)

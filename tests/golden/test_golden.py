@@ -69,16 +69,11 @@ def run(group, mode, rung, but, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name, request, monkeypatch, capfd):
+def test_golden(name, golden, monkeypatch, capfd):
     run(*CASES[name], monkeypatch)
     printed, said = capfd.readouterr()
     assert len(said.splitlines()) == 1 and "cannot read the counters" in said
-    path = os.path.join(HERE, name + ".txt")
-    if request.config.getoption("--update-golden"):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(printed)
-    with open(path, encoding="utf-8") as file:
-        assert printed == file.read()
+    golden(name, printed)
 
 
 def test_no_golden_file_is_forgotten():

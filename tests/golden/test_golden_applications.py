@@ -4,12 +4,11 @@ Counter number i of row r grows by (r + 1) * 2**i a tick, half of it on each of 
 first process in a row, at another the collector has; one tick has a gap in one group.
 """
 import ctypes
-import os
 import struct
 from types import SimpleNamespace
 
 import pytest
-from pluginsd import Agent
+from pluginsd import Agent, of_type
 
 from ebpf_plugin import apps, apps_groups, counters, kernel, log, output, shown, steady
 from ebpf_plugin.apps import Apps
@@ -18,7 +17,6 @@ from ebpf_plugin.counters import Rows
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.lineup import apps_lineup, lineup
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 RULES = "shells: sh bash\nweb: nginx\n'my app': *payroll*\nnobody: never"
 OTHER, SHELLS, WEB, MINE, NOBODY = range(5)
@@ -136,30 +134,13 @@ def run(name, monkeypatch):
     return played, charts, groups
 
 
-def only_applications(text):
-    """What is of the host is in the groups' own files."""
-    blocks, keep = [], False
-    for line in text.splitlines(True):
-        if line.startswith(("CHART", "BEGIN")):
-            keep = line.split()[1].startswith("apps.")
-        if keep:
-            blocks.append(line)
-    return "".join(blocks)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name, request, monkeypatch, capfd):
+def test_golden(name, golden, monkeypatch, capfd):
     played, _, _ = run(name, monkeypatch)
     printed, said = capfd.readouterr()
     assert len(said.splitlines()) == 1 and "cannot read the counters" in said
     assert played.applications == {PID: (MINE, 0, 77)} and played.asked == {} and list(played.names) == [b"java"]
-    printed = only_applications(printed)
-    path = os.path.join(HERE, name + ".txt")
-    if request.config.getoption("--update-golden"):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(printed)
-    with open(path, encoding="utf-8") as file:
-        assert printed == file.read()
+    golden(name, of_type("apps", printed))  # what is of the host is in the groups' own files
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -10,14 +10,13 @@ import struct
 from types import SimpleNamespace
 
 import pytest
-from pluginsd import Agent
+from pluginsd import Agent, of_type
 
 from ebpf_plugin import cgroups, counters, kernel, log, output, shown, steady
 from ebpf_plugin.collector import Collector
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.lineup import apps_lineup, lineup
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 MEASURED = tuple(group for group in GROUPS if group.apps)
 TABLES = {"cgroup_rows": 94, "cgroups_asked": 95}
@@ -126,30 +125,13 @@ def run(name, monkeypatch, directory):
     return played, charts, groups
 
 
-def only_control_groups(text):
-    """What is of the host is in the groups' own files."""
-    blocks, keep = [], False
-    for line in text.splitlines(True):
-        if line.startswith(("CHART", "BEGIN")):
-            keep = line.split()[1].startswith("cgroups.")
-        if keep:
-            blocks.append(line)
-    return "".join(blocks)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name, request, monkeypatch, capfd, tmp_path):
+def test_golden(name, golden, monkeypatch, capfd, tmp_path):
     played, _, _ = run(name, monkeypatch, tmp_path)
     printed, said = capfd.readouterr()
     assert len(said.splitlines()) == 1 and "cannot read the counters" in said
     assert played.asked == [] and len(played.placed) == len(LIVE) - 1
-    printed = only_control_groups(printed)
-    path = os.path.join(HERE, name + ".txt")
-    if request.config.getoption("--update-golden"):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(printed)
-    with open(path, encoding="utf-8") as file:
-        assert printed == file.read()
+    golden(name, of_type("cgroups", printed))  # what is of the host is in the groups' own files
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,7 +2,6 @@
 
 In each tick some groups move something; the map and the totals beside it are played. One tick has a gap.
 """
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,6 @@ from ebpf_plugin.flows import IDLE, KEY, MEASURES
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.viewer import Viewer
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 V4 = bytes(10) + b"\xff\xff"
 V6 = bytes.fromhex("20010db8000000000000000000000001")
@@ -164,17 +162,12 @@ def run(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name, request, monkeypatch, capfd):
+def test_golden(name, golden, monkeypatch, capfd):
     run(name, monkeypatch)[1]()
     printed, said = capfd.readouterr()
     gaps = sum(moved is GAP for _, moved, _ in CASES[name][3])
     assert len(said.splitlines()) == gaps and said.count("cannot read the groups") == gaps
-    path = os.path.join(HERE, name + ".txt")
-    if request.config.getoption("--update-golden"):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(printed)
-    with open(path, encoding="utf-8") as file:
-        assert printed == file.read()
+    golden(name, printed)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+import hosts
 from ebpf_plugin.group import MODES, RUNGS
 from left import left_in_kernel, more_than
-from live import Attached, missing_feature
+from live import STOCK_KERNEL, Attached, missing_feature
 from plugin import PATIENCE, ROOT
 
 
@@ -71,3 +72,15 @@ def clean_kernel():
     while any(more_than(before)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert more_than(before) == [set(), set(), set()]
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two hosts that nobody else talks to (hosts.py)."""
+    try:
+        with hosts.network("here", "there") as found:
+            yield found
+    except hosts.Missing as error:
+        if STOCK_KERNEL:
+            raise
+        pytest.skip(str(error))

@@ -1,6 +1,7 @@
 """A running plugin, for the tests: the real command, between two pipes, as the agent has it."""
 import os
 import pathlib
+import re
 import select
 import subprocess
 import time
@@ -61,6 +62,11 @@ class Plugin:
             elif words and words[0] == "SET":
                 found["%s.%s" % (chart, words[1])] = int(words[3])
         return found
+
+    def resident(self):
+        """kB of its own (not of files) in memory. Not from `status`, where each CPU may owe 64 pages (6.2)."""
+        rollup = pathlib.Path("/proc/%d/smaps_rollup" % self.process.pid).read_text()
+        return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1))
 
     def stderr(self):
         if self.process.poll() is None:

@@ -10,7 +10,6 @@ import subprocess
 import pytest
 
 import app_elf as elf
-import hosts
 import talk_tcp
 import talk_udp
 import workload
@@ -450,17 +449,6 @@ def test_who_is_looked_at_in_a_storm(apps, stage):
 
 
 # the network
-
-@pytest.fixture(scope="module")
-def pair():
-    try:
-        with hosts.network("here", "there") as found:
-            yield found
-    except hosts.Missing as error:
-        if STOCK_KERNEL:
-            raise
-        pytest.skip(str(error))
-
 
 def called(name, function):
     """`function` by a process of this name."""

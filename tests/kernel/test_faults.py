@@ -2,7 +2,6 @@
 import errno
 import os
 import pathlib
-import re
 import resource
 import signal
 import subprocess
@@ -147,13 +146,7 @@ def test_ticks_take_no_memory(what, ticks):
         pytest.skip("a machine without other people's applications and connections, which have dimensions")
     with Plugin("1", "-r", *what, environment={"EBPF_PLUGIN_TEST_INTERVAL": "0.002"}) as plugin:
         plugin.ticks(1500)  # all that is done now and then has been done, and who is there at the start has been seen
-        early = resident(plugin)
+        early = plugin.resident()
         plugin.lines.clear()
         plugin.ticks(ticks)
-        assert resident(plugin) == early
-
-
-def resident(plugin):
-    """kB of its own (not of files) in memory. Not from `status`, where each CPU may owe 64 pages (6.2)."""
-    rollup = pathlib.Path("/proc/%d/smaps_rollup" % plugin.process.pid).read_text()
-    return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1))
+        assert plugin.resident() == early

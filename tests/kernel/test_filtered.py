@@ -7,7 +7,7 @@ import pytest
 import hosts
 from ebpf_plugin import config, viewer
 from ebpf_plugin.counters import possible_cpus
-from live import COMM, STOCK_KERNEL
+from live import COMM
 from talk import WORKS, expected, talk
 from test_network import TRIES, Network
 
@@ -16,17 +16,6 @@ NAMES = ("tcp4-client", "tcp6-client", "tcp4-mapped-client", "tcp4-server", "tcp
 SOME = [work for work in WORKS if work.name in NAMES]
 PORT = {work.name: work.port for work in SOME}
 THERE = {"4": "10.77.0.2", "6": "fd77::2"}
-
-
-@pytest.fixture(scope="module")
-def pair():
-    try:
-        with hosts.network("here", "there") as found:
-            yield found
-    except hosts.Missing as error:
-        if STOCK_KERNEL:
-            raise
-        pytest.skip(str(error))
 
 
 def settled(tmp_path, text):

@@ -6,23 +6,13 @@ import subprocess
 
 import pytest
 
-import hosts
-from live import STOCK_KERNEL
 from test_network import Network
 
 BYTES = 20_000_003
 CONTROL = 20_000  # bytes at most of iperf3's other connection, to the same port
 
 
-@pytest.fixture
-def pair():
-    if not shutil.which("iperf3"):
-        pytest.skip("iperf3" if STOCK_KERNEL else "iperf3 (apt-get install iperf3)")
-    try:
-        with hosts.network("here", "there") as found:
-            yield found
-    except hosts.Missing as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.skipif(not shutil.which("iperf3"), reason="iperf3 (apt-get install iperf3)")
 
 
 def iperf(*arguments):

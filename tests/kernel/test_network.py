@@ -13,7 +13,7 @@ from ebpf_plugin.group import MODES, RUNGS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.hashmap import HashMap
 from ebpf_plugin.missed import Missed
-from live import COMM, STOCK_KERNEL, Attached, missing_feature
+from live import COMM, Attached, missing_feature
 from talk import WORKS, expected, talk
 
 N = 23
@@ -23,17 +23,6 @@ ROOM = 4096
 COUNTER = {"tcp_closes": "tcp_close", "tcp_retransmits": "tcp_retransmit", "accepts": "accept_tcp",
            "connects_v4": "connect_v4", "connects_v6": "connect_v6"}  # as talk.py has them
 HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_send_length")  # 6.3
-
-
-@pytest.fixture(scope="module")
-def pair():
-    try:
-        with hosts.network("here", "there") as found:
-            yield found
-    except hosts.Missing as error:
-        if STOCK_KERNEL:
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=["%s-%s" % (rung, mode) for rung in RUNGS for mode in MODES])

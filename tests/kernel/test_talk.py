@@ -7,7 +7,7 @@ import socket
 import pytest
 
 import hosts
-from live import COMM, STOCK_KERNEL
+from live import COMM
 from storm import FIRST_PORT, storm
 from talk import WORKS, expected, talk
 from wire import V4, V6
@@ -16,17 +16,6 @@ N = 23
 COUNTERS = {"%s_%s_%s" % (protocol, way, what)
             for protocol in ("tcp", "udp") for way in ("send", "recv") for what in ("calls", "errors", "bytes")}
 COUNTERS |= {"tcp_close", "tcp_retransmit", "accept_tcp", "connect_v4", "connect_v6"}
-
-
-@pytest.fixture(scope="module")
-def pair():
-    try:
-        with hosts.network("here", "there") as found:
-            yield found
-    except hosts.Missing as error:
-        if STOCK_KERNEL:
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=WORKS, ids=lambda work: work.name)
