@@ -14,21 +14,21 @@ from .lineup import apps_lineup, lineup
 
 def arguments(argv=None):
     parser = argparse.ArgumentParser(prog="ebpf.plugin", allow_abbrev=False, description=(
-        "Charts of what the kernel does with files, VFS and processes, for the Netdata agent: its protocol on stdout, "
-        "a log on stderr. A flag wins over ebpf.conf."))
+        "Charts of what the kernel does with files, VFS, processes, TCP and UDP, for the machine and for each application, "
+        "for the Netdata agent: its protocol on stdout, a log on stderr. A flag wins over ebpf.conf."))
     add = parser.add_argument
     add("seconds", nargs="?", type=_positive, metavar="SECONDS",
         help="time between two samples; ebpf.conf can make it longer (default 1)")
     add("--debug", action="store_true", help="a live table for people (plain lines where stdout is no terminal)")
     add("--ticks", type=_positive, metavar="N", help="stop after N ticks")
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
-    add("--config", metavar="DIR", help="read DIR/ebpf.conf instead of the user's")
+    add("--config", metavar="DIR", help="read ebpf.conf and apps_groups.conf of DIR instead of the user's")
     add("--check", action="store_true",
         help="say what this kernel offers for each hook; exit 0 if every enabled group can run")
     add("--show-bpf", action="store_true", help="print the C text that would be compiled")
     add("-r", "--return", dest="returning", action="store_true", help="load mode return: errors are charted as well")
-    add("-p", "--process", action="store_true", help="only file, VFS and process")
-    add("-n", "--net", action="store_true", help="only the network viewer")
+    add("-p", "--process", action="store_true", help="only files, VFS and processes")
+    add("-n", "--net", action="store_true", help="only the network viewer: TCP, UDP, connections")
     add("-g", "--global", dest="no_apps", action="store_true", help="no charts per application")
     add("-a", "--all", action="store_true", help="everything")
     add("-v", "--version", action="version", version="ebpf.plugin " + VERSION)
