@@ -19,7 +19,7 @@ PERF_TYPE_TRACEPOINT = 2
 PERF_FLAG_FD_CLOEXEC = 8
 PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
 CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 1, 15, 38
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_THP_DISABLE = 1, 15, 38, 41
 CAPABILITY_VERSION_3 = 0x20080522
 
 CAPABILITIES = {"sys_admin": 21, "perfmon": 38, "bpf": 39}
@@ -153,6 +153,11 @@ def die_with_parent(signal_number):
 def set_name(name):
     """What ps(1) and the agent's own charts call this process."""
     _call(_libc.prctl, PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def no_huge_pages():
+    """For this process and what it executes."""
+    _call(_libc.prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def enter_network_namespace(descriptor):

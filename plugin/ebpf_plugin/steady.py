@@ -5,6 +5,7 @@ with nothing but this, under the same process id and with the descriptors open.
 """
 from __future__ import annotations
 
+import contextlib
 import gc
 import marshal
 import os
@@ -31,6 +32,9 @@ def become(state, descriptors):
         os.set_inheritable(descriptor, True)
     # no signal may come between two programs: the new one lets them through when it can answer
     signal.pthread_sigmask(signal.SIG_BLOCK, life.SIGNALS)
+    # khugepaged(mm/khugepaged.c) would fill what is free of an arena of Python's: 0.5 MB, at some time, where it is aligned
+    with contextlib.suppress(OSError):  # it is only about memory
+        kernel.no_huge_pages()
     # without the site module: all that is imported from here on is the standard library and ourselves
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(page)])
 

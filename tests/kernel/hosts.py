@@ -164,13 +164,10 @@ class Child:
         return self._pipe
 
     def result(self):
-        """What the function returned."""
+        """(what the function returned, "" or how it failed)"""
         with os.fdopen(self._pipe, "rb", closefd=False) as pipe:
             said = pipe.read()
-        returned, failure = pickle.loads(said) if said else (None, "it was killed")
-        if failure:
-            raise AssertionError(failure)
-        return returned
+        return pickle.loads(said) if said else (None, "it was killed")
 
     def end(self):
         os.kill(self.process, signal.SIGKILL)
@@ -189,17 +186,25 @@ def _live(host, function, arguments, writing):
 
 
 def results(*children):
-    """What the children returned. As soon as one fails all are killed: the others may wait for it for ever."""
+    """What the children returned. When one has failed the others are killed: they may wait for it for ever. Who fails in the
+    second after it may be its reason, or its victim: all are told."""
     found = {}
     try:
         while len(found) < len(children):
-            ready, _, _ = select.select([child for child in children if child not in found], [], [], PATIENCE)
+            failed = any(failure for _, failure in found.values())
+            waiting = [child for child in children if child not in found]
+            ready, _, _ = select.select(waiting, [], [], 1 if failed else PATIENCE)
+            if failed and not ready:
+                break
             assert ready, "no end after %d seconds" % PATIENCE
             found.update({child: child.result() for child in ready})
     finally:
         for child in children:
             child.end()
-    return [found[child] for child in children]
+    failures = [failure for _, failure in found.values() if failure]
+    if failures:
+        raise AssertionError("\n".join(failures))
+    return [found[child][0] for child in children]
 
 
 def checked(result):

@@ -517,7 +517,7 @@ def test_who_talks(apps, stage, pair, name, where):
     port = 7700 + list(TALKS).index(name)
     heard = converse(pair[0], there, port, [
         called(BETA, lambda end: one(end, N)), called(EPSILON, lambda end: other(end, N))])
-    assert bool(heard.counters.get("tcp_retransmit")) == ("retransmits" in name)
+    assert heard.counters.get("tcp_retransmit") or "retransmits" not in name  # a slow machine sends some again unasked
     growth.expect(merged(of_tally("beta", heard.counters), of_tally("epsilon", heard.theirs)),
                   {chart.id for chart in apps.charts if chart.group != "network"})
 

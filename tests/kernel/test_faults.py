@@ -112,7 +112,7 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
 
 def test_tracefs_is_unmounted_while_it_runs(tmp_path):
     n = 37
-    with Plugin("1", "-r", command=("unshare", "-m")) as plugin:
+    with Plugin("1", "-r", "-p", "-g", command=("unshare", "-m")) as plugin:
         plugin.ticks(2)
         before = plugin.last()
         subprocess.run(["nsenter", "-m", "-t", str(plugin.process.pid), "sh", "-c",
@@ -128,7 +128,7 @@ def test_tracefs_is_unmounted_while_it_runs(tmp_path):
 @pytest.mark.skipif(not STOCK_KERNEL, reason="this machine's clock is not ours to set")
 @pytest.mark.parametrize("seconds", [-3600, 3600])
 def test_the_clock_is_set(seconds):
-    with Plugin("1") as plugin:
+    with Plugin("1", "-p", "-g") as plugin:
         plugin.ticks(2)
         seen = len(plugin.lines)
         time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
