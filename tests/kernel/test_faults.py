@@ -140,7 +140,7 @@ def test_the_clock_is_set(seconds):
         assert all(0 < each < 2_500_000 for each in times)
 
 
-@pytest.mark.parametrize("what, ticks", [(("-p", "-g"), 8001), (("-a",), 1001)], ids=["ten thousand", "everything"])
+@pytest.mark.parametrize("what, ticks", [(("-p", "-g"), 8001), (("-a",), 8001)], ids=["ten thousand", "everything"])
 def test_ticks_take_no_memory(what, ticks):
     if what == ("-a",) and not STOCK_KERNEL:
         pytest.skip("a machine without other people's applications and connections, which have dimensions")
@@ -149,4 +149,6 @@ def test_ticks_take_no_memory(what, ticks):
         early = plugin.resident()
         plugin.lines.clear()
         plugin.ticks(ticks)
-        assert plugin.resident() == early
+        # A number that has one digit more makes texts of another size, which Python keeps in pools of their own, 16 kB each;
+        # a leak of one small object a tick would be seven times this.
+        assert plugin.resident() <= early + 4 * 16
