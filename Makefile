@@ -17,24 +17,29 @@ test: ## install what is missing and run everything: on this kernel, and on Debi
 	$(MAKE) lint
 	tools/vm/vm.py build bookworm
 	$(PYTEST) -q -rs tests/unit tests/golden tests/kernel
-	$(MAKE) -j3 -O agent test-counting test-living KERNEL=bookworm
+	$(MAKE) -j4 -O agent test-kernel KERNEL=bookworm
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
 	@tools/setup.sh test
 	@for release in bullseye bookworm trixie sid; do \
-		$(MAKE) -j2 -O test-counting test-living KERNEL=$$release && $(MAKE) test-lockdown KERNEL=$$release || exit; done
+		$(MAKE) -j3 -O test-kernel KERNEL=$$release && $(MAKE) test-lockdown KERNEL=$$release || exit; done
 
-test-kernel: test-counting test-living ## the same on one of them: make test-kernel KERNEL=trixie
+test-kernel: test-counting test-living test-suffering ## the same on one of them: make -j3 test-kernel KERNEL=trixie
 
-# two guests: one machine for all of it takes twice as long
+# Guests for parts of it that can run side by side: much of it is waiting.
 COUNTING = $(patsubst %,tests/kernel/test_%.py,counts network talk filtered iperf app_counts cgroup_counts)
-LIVING = $(filter-out $(COUNTING),$(wildcard tests/kernel/test_*.py))
+LIVING = $(patsubst %,tests/kernel/test_%.py,plugin refusals)
+SUFFERING = $(filter-out $(COUNTING) $(LIVING),$(wildcard tests/kernel/test_*.py))
+GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 -- $(GUEST) python3 -m pytest -q -rs
 
 test-counting: ## the part of it that says how exact the charts are
-	tools/vm/vm.py run --release $(KERNEL) --timeout 3600 -- $(GUEST) python3 -m pytest -q -rs $(COUNTING)
+	$(GUEST_TESTS) $(COUNTING)
 
-test-living: ## the part of it about all the rest: beginning, ending, faults, refusals, floods
-	tools/vm/vm.py run --release $(KERNEL) --timeout 3600 -- $(GUEST) python3 -m pytest -q -rs $(LIVING)
+test-living: ## the part about beginning, ending and what a machine refuses
+	$(GUEST_TESTS) $(LIVING)
+
+test-suffering: ## the part about faults and floods
+	$(GUEST_TESTS) $(SUFFERING)
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
 	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- $(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py
@@ -55,7 +60,7 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run test test-kernels test-kernel test-counting test-living test-lockdown lint unit golden kernel bench
+.PHONY: help run test test-kernels test-kernel test-counting test-living test-suffering test-lockdown lint unit golden kernel bench
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own
 	@tools/setup.sh test

@@ -1,13 +1,19 @@
 #!/usr/bin/python3
 """What the plugin costs on this machine, each figure beside a baseline of the same run. A report, not a test: absolute
-times are this machine's, ratios are what may be compared. Needs root, takes about two minutes."""
+times are this machine's, ratios are what may be compared. Needs root, takes about ten minutes."""
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "plugin"), str(ROOT / "tests" / "kernel")]
+
+import hosts  # noqa: E402
+from storm import storm  # noqa: E402
+
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 EVERYTHING = tempfile.TemporaryDirectory()  # an ebpf.conf that filters nothing
 (pathlib.Path(EVERYTHING.name) / "ebpf.conf").write_text("[network viewer]\nips = *\n")
@@ -20,6 +26,7 @@ WRITER = "import os, time\nwhile True: time.sleep(1); os.write(1, b'x' * %d)"
 
 SLEEPERS = 10000
 SOCKETS = 50000
+PORTS, CONNECTIONS = 12503, 75003  # of each of four hosts
 # children that sleep, and connections to itself; says so, and waits to be killed
 MANY = """
 import os, resource, select, socket, sys, time
@@ -68,6 +75,8 @@ def main():
     processes()
     print("\nmilliseconds of processor time for a tick of a second\n", flush=True)
     growth()
+    print("\n%d short connections to %d groups\n" % (4 * CONNECTIONS, 4 * PORTS), flush=True)
+    flood()
     print("\nnanoseconds for an event\n", flush=True)
     subprocess.run([ROOT / "tools" / "overhead" / "overhead.py"], check=True)
 
@@ -84,6 +93,27 @@ def growth():
         base = figures.setdefault("few", found)
         row("%d processes, %d sockets" % (processes_, sockets), found[0] * 1e3, "ms", base[0] * 1e3, "with few")
         row("    a row for each process, in Python", found[1] * 1e3, "ms", base[1] * 1e3, "with few")
+
+
+def flood():
+    """What the collector takes while connections come as fast as the machine can open them, and when they are through."""
+    with hosts.network("here", "a", "b", "c", "d") as (here, *others), \
+            subprocess.Popen([PLUGIN, "1", "--config", EVERYTHING.name], stdout=subprocess.DEVNULL,
+                             stdin=subprocess.DEVNULL) as process:
+        time.sleep(10)
+        before = status(process.pid, "VmRSS")
+        figures = []
+        for other in others:
+            begun, used = time.monotonic(), cpu(process.pid)
+            storm(here, other, "tcp", CONNECTIONS, PORTS)
+            seconds = time.monotonic() - begun
+            figures.append((CONNECTIONS / seconds, (cpu(process.pid) - used) / seconds))
+            time.sleep(5)
+        after = status(process.pid, "VmRSS")
+        process.terminate()
+    row("connections in a second", figures[-1][0], "")
+    row("processor time for a tick meanwhile", figures[-1][1] * 1e3, "ms", figures[0][1] * 1e3, "with the first quarter")
+    row("collector, resident, afterwards", after / 1024, "MB", before / 1024, "before")
 
 
 def tick_of(command):
