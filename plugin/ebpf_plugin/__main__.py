@@ -51,6 +51,8 @@ def settings(args, environment):
         log.write(log.ERROR, message)
     if args.returning:
         found = found._replace(mode="return")
+    if args.all:
+        found = found._replace(connections=True, apps=True)
     if args.no_apps:
         found = found._replace(apps=False)
     if args.process or args.net or args.all:
@@ -152,6 +154,10 @@ def apps_of(args, wanted, sizes):
     if not processes.are_those_of_the_machine():
         log.write(log.ERROR, "no charts of applications: this is a pid namespace of its own, where processes have other "
                   "numbers than in the kernel (start the container with --pid=host)")
+        return None
+    if not processes.are_visible():
+        log.write(log.ERROR, "no charts of applications: /proc hides the processes of others (mount it without hidepid, "
+                  "or with gid= of a group that the plugin is in)")
         return None
     places = [*directories.configuration(args.config, os.environ), directories.data("conf.d")]
     with privilege.unused():

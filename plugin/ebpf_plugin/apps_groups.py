@@ -161,7 +161,7 @@ def _kind(word):
 
 def _ids(names):
     """An id for each name. Who needs no cleaning keeps the name, whoever comes first."""
-    clean = [re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in names]
+    clean = [re.sub(r"[^A-Za-z0-9_.-]|\.$", "_", name) for name in names]
     taken = set(names) & set(clean)
     ids = []
     for name, wish in zip(names, clean):

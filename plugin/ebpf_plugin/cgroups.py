@@ -2,7 +2,7 @@
 
 Version 2 only: the kernel tells a group's id, which is the number of its directory's inode (kernfs, 64-bit kernels since
 5.5). Groups below a unit or a container are a part of it. Rows come behind the applications'; the first is `other`, where a
-group's events are until it has a row, at the next tick, and where the dead are released.
+group's events are until it has a row, at the next tick.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ ROWS = 128  # units and containers at a time
 KNOWN = 4096  # control groups, those below them included
 ASKED = 256
 DIRECTORIES = 20000  # at most that are looked through
+NOT_THEIRS = ("bandwidth_tcp_retransmit", "task_close")  # charts of what happens when a timer runs, or after the end
 REMEMBERED = 1000  # names that have gone and may come back
 SELDOM = 30  # ticks between two looks for those that have gone
 
@@ -36,7 +37,8 @@ class Cgroups:
     def __init__(self, wanted, readers, known):
         self._tables, self._mount, self._first = wanted["tables"], wanted["mount"], wanted["first"]
         self._asked = HashMap(self._tables["cgroups_asked"], 8, "=B", ASKED)
-        self._charts = tuple(chart._replace(type="cgroups") for chart in unpack(wanted["charts"]))
+        charts = (chart for chart in unpack(wanted["charts"]) if chart.id not in NOT_THEIRS)
+        self._charts = tuple(chart._replace(type="cgroups") for chart in charts)
         self._shown = self._charts
         self._readers, self._known = readers, known
         self._rows, self._ids = {"": 0}, {"": "other"}  # name: row, counted from the first; dimension. "" is `other`
@@ -86,7 +88,7 @@ class Cgroups:
             if key in self._offsets or not name:
                 self._told[key] = self._total(chart, row) + self._offsets.get(key, 0)
             else:
-                self._offsets[key] = self._told.setdefault(key, 0) - self._begun[key]
+                self._offsets[key] = self._told.setdefault(key, 0) - self._begun.pop(key)
             values.append(self._told[key])
         return values
 
@@ -149,6 +151,7 @@ class Cgroups:
             self._retired[name] = True
             for chart in self._charts:
                 self._offsets.pop((chart.full_id, name), None)
+                self._begun.pop((chart.full_id, name), None)
         self._leaving = {name: is_read for name in self._leaving}
         while len(self._retired) > REMEMBERED:
             name = next(iter(self._retired))

@@ -53,7 +53,8 @@ class Rows(Counters):
 
 
 def possible_cpus(text=None):
-    """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones."""
-    ranges = (text or kernel.read("/sys/devices/system/cpu/possible")).strip().split(",")
+    """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones. 1 if nobody knows: the loader
+    says that /sys is missing."""
+    ranges = (text or kernel.read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
     ends = [part.split("-") for part in ranges]
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from . import life, tracefs
 
-# Seconds without a sign of life. Tests on an emulated machine are more patient.
-PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 20))
+# Seconds without a sign of life: a disk that is busy as the machine boots takes its time with 100 MB of libraries. Tests on
+# an emulated machine are more patient.
+PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 60))
 BATCH = 200  # descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
 LONGEST = 1 << 18  # a plan with the most networks that filters.py lets through takes half of it
 

@@ -28,11 +28,19 @@ class Missed:
             except OSError:
                 continue
         if self._profile is not None:
-            for line in os.pread(self._profile, 1 << 16, 0).decode("ascii", "replace").splitlines():
+            for line in self._read().decode("ascii", "replace").splitlines():
                 name, _hits, misses = line.split()[:3]
                 if name in self._events:
                     found[name] = int(misses)
         return found
+
+    def _read(self):
+        """The whole profile: the kernel gives a page of it at most at a time (fs/seq_file.c)."""
+        data = part = os.pread(self._profile, 1 << 16, 0)
+        while part:
+            part = os.pread(self._profile, 1 << 16, len(data))
+            data += part
+        return data
 
     def tell(self):
         for name, count in self.counts().items():

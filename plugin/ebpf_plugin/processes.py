@@ -6,7 +6,7 @@ import os
 import struct
 
 from . import kernel, log
-from .apps import APPLICATION, FIRST, NAME, command_line, decision, everybody
+from .apps import APPLICATION, FIRST, NAME, command_line, decision, everybody, name_of
 from .apps_match import Matcher
 
 LOOKS = 10  # at most; a machine that forks all the time always has somebody new
@@ -74,6 +74,11 @@ def placed(matcher, processes, line=command_line):
     for pid in processes:
         row_of(pid)
     return {pid: row for pid, row in rows.items() if pid in processes}
+
+
+def are_visible():
+    """Whether /proc tells of everybody's processes: of the first one, which is root's."""
+    return name_of(FIRST) is not None
 
 
 def are_those_of_the_machine():

@@ -411,3 +411,11 @@ def test_any_text(scratch, text, comm):
 def test_any_bytes(scratch, data, comm):
     check(scratch, data, comm)
     check(scratch, b"a: " + data, comm)
+
+
+@pytest.mark.parametrize("name", ["misc.", "...", ".", "a b.", "misc_"])
+def test_no_id_ends_in_a_dot(name):
+    """The agent takes none, and protocol.py refuses it when the first process of the group comes."""
+    groups, messages = parse("misc_: y\n'%s': x\n" % name)
+    assert messages == [] and len(set(groups.ids)) == len(groups.ids)
+    assert not any(id_.endswith(".") for id_ in groups.ids)
