@@ -5,8 +5,9 @@
  * rewrites map calls in the main text only, not in macros or included files. A macro makes one function: of several,
  * BCC 0.18 (Debian 11) finds the first only.
  *
- * Every counter is written by one program at a time, and the kernel does not let a program interrupt itself on one CPU
- * (bpf_prog_active for probes and tracepoints, prog->active for trampolines), so per-CPU counters need no atomics.
+ * A counter is written by one program at a time, and the kernel does not let a program interrupt itself on one CPU
+ * (bpf_prog_active for probes and tracepoints, prog->active for trampolines), so per-CPU counters need no atomics. Those of the
+ * network do: functions for IPv4 and IPv6 share them, and where kernels are preemptible one program can interrupt another.
  */
 #include <linux/types.h>
 
@@ -74,15 +75,17 @@ inline_u64 kernel_u64(u64 address)
 #ifdef CGROUPS
 #define ROWS (APP_ROWS + CGROUPS)
 #define AND_ITS_CGROUP(add) { int row = APP_ROWS + row_of_cgroup(); add; }
-#define AND_NO_CGROUP(add) { int row = APP_ROWS; add; }
 #else
 #define ROWS APP_ROWS
 #define AND_ITS_CGROUP(add)
-#define AND_NO_CGROUP(add)
 #endif
 #define FOR_ITS_ROWS(add) { { int row = ROW_OF_CURRENT; add; } AND_ITS_CGROUP(add) }
 #define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)
 #define NO_ROW 0 /* what no process does */
+
+/* Maps of what has begun are larger by this, as each CPU keeps 128 free rows of an LRU map to itself (LOCAL_FREE_TARGET in
+ * kernel/bpf/bpf_lru_list.c), and those of others would make room for them. */
+#define IN_FLIGHT (128 * CPUS)
 
 /* Tests compile with TEST_COMM_LOW and _HIGH, the 16 bytes of a process name: only that process's events count. */
 #ifdef TEST_COMM_LOW

@@ -79,7 +79,6 @@ inline_int retransmitted(u64 sk, int failed)
 	if (IS_OTHERS(&peer))
 		return 0;
 	network_add(row_of_socket(sk, &peer), TCP_RETRANSMITS);
-	AND_NO_CGROUP(network_add(row, TCP_RETRANSMITS))
 	if (!CONNECTIONS)
 		return 0;
 	serves = is_service(&peer, IPPROTO_TCP);

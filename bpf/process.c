@@ -48,9 +48,9 @@ ON_FEXIT(clone_error, int, result < 0 ? not_created(flags_at(ctx[0])) : 0)
 inline_u64 clone_flags(u64 arg) { return arg > 0xffffffffffULL ? flags_at(arg) : arg; }
 
 /* Probes and system calls save the flags at the call. Each hook has its map: which of two kretprobes of a function runs
- * first is nobody's promise. */
-BPF_HASH(clone_begun, u64, u64, 1024);
-BPF_HASH(clone_error_begun, u64, u64, 1024);
+ * first is nobody's promise. What was begun and never seen to end makes room (LRU). */
+BPF_TABLE("lru_hash", u64, u64, clone_begun, 1024 + IN_FLIGHT);
+BPF_TABLE("lru_hash", u64, u64, clone_error_begun, 1024 + IN_FLIGHT);
 
 inline_int clone_call(u64 flags)
 {
@@ -111,7 +111,6 @@ ON_RAW(sched_process_exit, process_count(EXITS))
 inline_int released(u64 task)
 {
 	SKIP_OTHER_TASK(task)
-	AND_NO_CGROUP(process_count_for(row, RELEASES)) /* the dead are in none */
 	return process_count_for(ROW_OF_LATE(tgid_of(task)), RELEASES);
 }
 int release_task_fentry(u64 *ctx) { return released(ctx[0]); }

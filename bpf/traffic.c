@@ -26,7 +26,7 @@ inline_int network_add(int row, int counter)
 	struct network_counters *c = network_counters.lookup(&row);
 
 	if (c)
-		c->n[counter]++;
+		__sync_fetch_and_add(&c->n[counter], 1);
 	return 0;
 }
 
@@ -49,10 +49,10 @@ inline_int traffic_add(int row, int calls, s64 result, u64 bytes)
 
 	if (!c)
 		return 0;
-	c->n[calls]++;
+	__sync_fetch_and_add(&c->n[calls], 1);
 	if (result < 0 && result != -EAGAIN)
-		c->n[calls + 1]++;
-	c->n[calls + 2] += bytes;
+		__sync_fetch_and_add(&c->n[calls + 1], 1);
+	__sync_fetch_and_add(&c->n[calls + 2], bytes);
 	return 0;
 }
 inline_int flow_total(int counter, u64 bytes)
@@ -62,8 +62,8 @@ inline_int flow_total(int counter, u64 bytes)
 
 	if (!c)
 		return 0;
-	c->n[counter] += bytes;
-	c->n[counter + 1]++;
+	__sync_fetch_and_add(&c->n[counter], bytes);
+	__sync_fetch_and_add(&c->n[counter + 1], 1);
 	return 0;
 }
 
@@ -110,11 +110,12 @@ inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 r
 	return family_of(direct, sk) == family ? moved(direct, sk, IPPROTO_UDP, way, message, result, flags) : 0;
 }
 
-/* Probes: the arguments are saved at the call, for at the return their registers hold anything. By thread and function. */
+/* Probes: the arguments are saved at the call, for at the return their registers hold anything. By thread and function. A call
+ * whose return is never told (all instances of the kretprobe in use) makes room (LRU). */
 struct call {
 	u64 sk, message, flags;
 };
-BPF_HASH(network_calls, u64, struct call, 8192);
+BPF_TABLE("lru_hash", u64, struct call, network_calls, 8192 + IN_FLIGHT);
 enum { IN_TCP_SENDMSG = 1, IN_TCP_SENDPAGE, IN_TCP_RECVMSG, IN_TCP_SPLICE, IN_UDP_SENDMSG, IN_UDPV6_SENDMSG, IN_UDP_RECVMSG,
 	IN_UDPV6_RECVMSG, IN_CONNECT_V4, IN_CONNECT_V6 };
 /* thread ids have 22 bits (PID_MAX_LIMIT), so the uppermost are free */

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 
+from .counters import possible_cpus
 from .group import RETURN
 
 
@@ -24,7 +25,7 @@ def definitions(groups, mode, machine, btf=None, sizes=None, test=None):
     `sizes` is {macro: value} of maps; `test` may have "comm" and "netns", of the only process name and network namespace
     whose events count.
     """
-    found = {"MACHINE_" + machine: 1, "RETURN_MODE": int(mode == RETURN), **(sizes or {})}
+    found = {"MACHINE_" + machine: 1, "RETURN_MODE": int(mode == RETURN), "CPUS": possible_cpus(), **(sizes or {})}
     for group in groups:
         for hook in group.hooks:
             for function in hook.functions:

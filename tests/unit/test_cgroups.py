@@ -233,6 +233,7 @@ class World:
         late()
         self._now += 1
         pairs = self.cgroups.tick(self._now, samples)
+        assert {name for _, name in self.cgroups._begun} <= set(self.cgroups._rows)
         for shown, values in pairs:
             assert len(shown.lines) == len(values) and shown.type == "cgroups"
             assert all(value >= 0 for value in values)
@@ -291,6 +292,15 @@ def test_a_name_comes(world):
     assert world.dims() == {"other": 6, "nginx": 10} and world.dims("others") == {"other": 3, "nginx": 5}
     assert world.drawn() == {"other": 6, "nginx": 10} and world.said == []
     everything_is_drawn(world)
+
+
+def test_what_happens_for_nobody_has_no_charts(monkeypatch, tmp_path):
+    """Timers send TCP's segments again, and who has ended is in no control group any more."""
+    charts = [CALLS._replace(id=id_) for id_ in ("task_close", "task_exit", "bandwidth_tcp_retransmit")]
+    found = Cgroups({"tables": {"cgroup_rows": 1, "cgroups_asked": 2}, "charts": pack(charts), "first": FIRST,
+                     "mount": str(tmp_path)}, {"toy": Reader({}, set())}, set())
+    monkeypatch.setattr(cgroups.Cgroups, "_answer", lambda self: None)
+    assert [shown.full_id for shown, _ in found.tick(1, {"toy": ()})] == ["cgroups.task_exit"]
 
 
 def test_it_is_declared_once(world):

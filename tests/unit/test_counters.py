@@ -19,6 +19,11 @@ def test_possible_cpus_of_the_kernel(monkeypatch):
     assert counters.possible_cpus() == 12
 
 
+def test_possible_cpus_where_nobody_knows(monkeypatch):
+    monkeypatch.setattr(kernel, "read", lambda path: "")
+    assert counters.possible_cpus() == 1
+
+
 def test_a_read_sums_the_cpus_and_sees_what_changed(monkeypatch):
     monkeypatch.setattr(kernel, "read", lambda path: "0-2\n")
     of_cpus = [[1, 2 ** 63, 0], [10, 2 ** 63, 0], [100, 1, 7]]

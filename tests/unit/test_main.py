@@ -55,6 +55,8 @@ ONLY_NET = {"process": False, "file": False, "vfs": False}
     (["--all"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
     (["-a"], "[ebpf programs]\nfile = no\nvfs = no", {}),
     (["-p", "-n"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
+    (["-a"], "[global]\napps = no", {}),
+    (["-a"], "[ebpf programs]\nnetwork connection monitoring = no", {}),
     (["-a", "-g", "-r", "3"], None, {"apps": False, "mode": "return", "every": 3}),
     (["-rg"], None, {"apps": False, "mode": "return"}),
 ])
@@ -391,6 +393,15 @@ def test_applications_that_nobody_wants(placed, said, capfd):
     assert run([], DEFAULTS._replace(apps=False)) == 0
     assert "APPS" not in plans[0]["sizes"] and "apps" not in plans[0]["groups"] and said == []
     assert states[0]["apps"] is None and placed.entered == []
+
+
+@pytest.mark.parametrize("hidden, reason", [("are_visible", "hidepid"), ("are_those_of_the_machine", "--pid=host")])
+def test_applications_where_processes_cannot_be_seen(placed, said, capfd, monkeypatch, hidden, reason):
+    plans, states, _ = placed(RULES)
+    monkeypatch.setattr(processes, hidden, lambda: False)
+    assert run([], DEFAULTS) == 0
+    assert "apps" not in plans[0]["groups"] and states[0]["apps"] is None and placed.entered == []
+    assert len(said) == 1 and reason in said[0]
 
 
 def test_what_is_wrong_in_the_groups_file_is_logged(placed, said, capfd, tmp_path):

@@ -1,4 +1,6 @@
 """Events that the kernel could not give to a program are told, once for each program."""
+import os
+
 import pytest
 
 from ebpf_plugin import kernel, log, missed, tracefs
@@ -42,6 +44,21 @@ def test_both_counts(misses):
     misses.update({5: 0, 6: 2})
     found = missed.Missed({"a": 5, "b": 6, "c": 7}, EVENTS)
     assert found.counts() == {"a": 0, "b": 2, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
+
+
+def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):
+    """A read of a seq_file gives as many whole lines as a page has room for."""
+    lines = ["  others_%-40d %10d %10d\n" % (number, 1, 1) for number in range(300)] + PROFILE.splitlines(True)
+    (tmp_path / "kprobe_profile").write_text("".join(lines))
+    pread, reads = os.pread, []
+
+    def page(file, size, offset):
+        reads.append(offset)
+        data = pread(file, min(size, 4096), offset)
+        return data[:data.rindex(b"\n") + 1] if data else data
+
+    monkeypatch.setattr(missed.os, "pread", page)
+    assert missed.Missed({}, EVENTS).counts() == {"r_vfs_read_1": 3, "r_vfs_write_1": 0} and len(reads) > 3
 
 
 def test_without_kretprobes_tracefs_is_not_touched(misses, monkeypatch):

@@ -142,6 +142,12 @@ def test_a_refusal_is_told_and_not_taken_for_a_full_table(monkeypatch, said, ref
     assert len(said) == 1 and "cannot enter processes: Operation not permitted" in said[0]
 
 
+@pytest.mark.parametrize("name, visible", [(b"init", True), (b"", True), (None, False)])
+def test_hidepid(monkeypatch, name, visible):
+    monkeypatch.setattr(processes, "name_of", {1: name}.__getitem__)
+    assert processes.are_visible() == visible
+
+
 @pytest.mark.parametrize("number, ours", [(4026531836, True), (4026531835, False), (4026533007, False), (None, True)])
 def test_a_pid_namespace_of_its_own_has_other_numbers_than_the_kernel(monkeypatch, number, ours):
     """Where the kernel has no such namespaces, there is no such file."""

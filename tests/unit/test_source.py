@@ -34,6 +34,11 @@ FIELDS = GROUP._replace(fields=(
 ))
 
 
+@pytest.fixture(autouse=True)
+def two_cpus(monkeypatch):
+    monkeypatch.setattr(source, "possible_cpus", lambda: 2)
+
+
 def files_of(text):
     return [line for line in text.splitlines() if line.startswith("#line")]
 
@@ -75,12 +80,12 @@ def test_a_group_that_is_off_is_not_compiled(group):
 @pytest.mark.parametrize("mode, returns", [("entry", 0), ("return", 1)])
 def test_definitions(mode, returns):
     assert source.definitions((GROUP,), mode, "x86_64", BTF) == {
-        "MACHINE_x86_64": 1, "RETURN_MODE": returns, "NARGS_do_in": 3, "NARGS_TRACE_out": 2}
+        "MACHINE_x86_64": 1, "RETURN_MODE": returns, "CPUS": 2, "NARGS_do_in": 3, "NARGS_TRACE_out": 2}
 
 
 def test_definitions_without_btf():
     assert source.definitions((FIELDS,), "entry", "aarch64") == {
-        "MACHINE_aarch64": 1, "RETURN_MODE": 0, "NARGS_do_in": 0, "NARGS_TRACE_out": 0}
+        "MACHINE_aarch64": 1, "RETURN_MODE": 0, "CPUS": 2, "NARGS_do_in": 0, "NARGS_TRACE_out": 0}
 
 
 def test_places_of_fields():
