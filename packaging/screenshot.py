@@ -1,15 +1,18 @@
 #!/usr/bin/python3
-"""screenshot.py FILE.png [SECONDS]: the agent's dashboard with the menu of our charts, after SECONDS (120) of a mixed load.
+"""screenshot.py FILE.png [SECONDS]: the agent's dashboard with some of our charts, after SECONDS (120) of a mixed load.
 
 Root, with what tests/agent needs, and chromium: apt-get install chromium. The agent runs privately on loopback, with the
 package of this checkout, in a Debian 12 that is forgotten afterwards (tests/install/cleanroot.py).
 """
+import base64
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -18,12 +21,28 @@ sys.path[:0] = [str(ROOT / "plugin"), *(str(ROOT / "tests" / ring) for ring in (
 from agent import Agent  # noqa: E402
 from cleanroot import Root, bookworm, package  # noqa: E402
 
-TRIES, BLANK = 5, 50000  # bytes: a picture of the empty page has 8000
-WINDOW = "1400,2600"
+PATIENCE = 300  # seconds for the browser
+WIDTH, HEIGHT = 1200, 1900
+# one or two of each submenu; the others are hidden, as all would be a picture of 20,000 lines
+SHOWN = ("apps.file_open", "ebpf.file_descriptor", "ebpf.io", "ebpf.process_thread", "ebpf.tcp_bandwidth",
+         "ebpf.outbound_bytes")
 # a browser for one picture: nothing of the user's, nothing from elsewhere; root needs --no-sandbox
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-            "--window-size=" + WINDOW]
+            "--remote-debugging-pipe"]
+THEME = "localStorage.setItem('netdataTheme', 'white')"  # from the URL it comes too late for some parts of the page
+# hides the other charts and the headings of none; the value is what is not drawn yet
+MISSING = """
+(function (charts) {
+    const places = charts.map(chart => '#chart_' + chart.replace('.', '_'))
+    const style = document.getElementById('shown') || document.head.appendChild(document.createElement('style'))
+    style.id = 'shown'
+    style.textContent = `:is(.dashboard-section, .dashboard-section-container, .netdata-chartblock-container)
+        :not(:has(${places})) { display: none }`
+    return charts.filter((chart, i) => !document.querySelector(places[i] + ' canvas')
+                                    || !document.querySelector(places[i] + ' [class*=DimensionValue]'))
+})(%s)
+""" % json.dumps(SHOWN)
 # files, processes and connections, now more, now less
 LOAD = """
 import itertools, math, os, socket, tempfile, threading, time
@@ -54,6 +73,71 @@ with socket.create_server(("127.0.0.1", 0)) as server, tempfile.TemporaryDirecto
 """
 
 
+class Chromium:
+    """A page, spoken to in the DevTools protocol: JSON, ended by a zero byte. It is killed when PATIENCE is over."""
+
+    def __init__(self, profile):
+        # it reads from descriptor 3 and writes to 4
+        command = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', "sh", *CHROMIUM, "--user-data-dir=" + profile]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        self._timer = threading.Timer(PATIENCE, self._kill)
+        self._asked, self._answers, self._session = 0, self._read(), {}
+
+    def _kill(self):
+        os.killpg(self._process.pid, signal.SIGKILL)
+
+    def __enter__(self):
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_):
+        self._timer.cancel()
+        self._kill()
+        self._process.communicate()
+
+    def _read(self):
+        rest = b""
+        while part := self._process.stdout.read1():
+            *whole, rest = (rest + part).split(b"\0")
+            yield from map(json.loads, whole)
+        raise EOFError
+
+    def ask(self, method, **parameters):
+        """The result of a command; EOFError or BrokenPipeError if the browser is gone."""
+        self._asked += 1
+        message = {"id": self._asked, "method": method, "params": parameters, **self._session}
+        self._process.stdin.write(json.dumps(message).encode() + b"\0")
+        self._process.stdin.flush()
+        answer = next(answer for answer in self._answers if answer.get("id") == self._asked)
+        assert "error" not in answer, (method, answer)
+        return answer["result"]
+
+    def open(self, url):
+        page = self.ask("Target.createTarget", url="about:blank")
+        attached = self.ask("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
+        self.ask("Page.enable")
+        self.ask("Page.addScriptToEvaluateOnNewDocument", source=THEME)
+        self.ask("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
+        self.ask("Page.navigate", url=url)
+
+
+def draw(url, profile):
+    """The picture of the dashboard, in bytes, when SHOWN is there."""
+    missing = SHOWN
+    with Chromium(profile) as browser:
+        try:
+            browser.open(url)
+            while missing:
+                time.sleep(1)
+                result = browser.ask("Runtime.evaluate", expression=MISSING, returnByValue=True)["result"]
+                missing = result.get("value", SHOWN)  # none while there is no page yet
+            return base64.b64decode(browser.ask("Page.captureScreenshot", format="png")["data"])
+        except (EOFError, BrokenPipeError):
+            sys.exit("chromium has ended, or was too slow (%d s); not drawn: %s" % (PATIENCE, ", ".join(missing) or "all"))
+
+
 def main(picture, seconds=120.0):
     with tempfile.TemporaryDirectory() as directory, Root(bookworm(), directory) as system:
         system.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "netdata-web", environment={
@@ -65,19 +149,13 @@ def main(picture, seconds=120.0):
             agent.collecting()
             with subprocess.Popen([sys.executable, "-c", LOAD], start_new_session=True) as load:
                 time.sleep(seconds)
-                url = "http://127.0.0.1:%d/#menu_ebpf;after=-%d;before=0;theme=white;utc=UTC" % (agent.port, seconds)
+                url = "http://127.0.0.1:%d/#after=-%d;before=0;utc=UTC" % (agent.port, seconds)
                 try:
-                    for _ in range(TRIES):
-                        subprocess.run([*CHROMIUM, "--user-data-dir=%s/chromium" % directory, "--timeout=30000",
-                                        "--virtual-time-budget=30000", "--screenshot=" + os.path.abspath(picture), url],
-                                       stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=180)
-                        if os.path.getsize(picture) > BLANK:
-                            break
-                    else:
-                        sys.exit("%s: nothing was drawn in time, %d times; the machine may be busy" % (picture, TRIES))
+                    drawn = draw(url, directory + "/chromium")
                 finally:
                     os.killpg(load.pid, signal.SIGTERM)
-    print("%s: %d kB" % (picture, os.path.getsize(picture) // 1000))
+    pathlib.Path(picture).write_bytes(drawn)
+    print("%s: %d kB" % (picture, len(drawn) // 1000))
 
 
 if __name__ == "__main__":

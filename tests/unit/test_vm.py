@@ -47,7 +47,7 @@ def value(command, option):
 
 @pytest.mark.parametrize("processor, accelerator, model, cpus", [
     ("kvm", "kvm", "host", "3"),
-    ("tcg", "tcg,thread=multi", "max,la57=off", "3"),
+    ("tcg", "tcg,thread=single", "max,la57=off", "3"),
     ("icount", "tcg,thread=single", "max,la57=off,-rdrand,-rdseed", "1"),
 ])
 def test_the_command_of_qemu(processor, accelerator, model, cpus):
