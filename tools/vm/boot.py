@@ -17,9 +17,9 @@ PORTS = ("out", "err", "status")
 COMMON = ["qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
 PROCESSORS = {
     "kvm": ["-accel", "kvm", "-cpu", "host"],
-    # 5-level page tables cost a sixth of the emulation's time. One thread for all processors: with one for each, QEMU 7.2 may
-    # translate code that another is just changing, and keep what it was before. When a trampoline was attached, a guest then
-    # called its breakpoint for ever (seen at do_sys_openat2 of 6.1, whose bytes were right again).
+    # 5-level page tables cost a sixth of the emulation's time. One thread for all processors: with one for each, QEMU 7.2
+    # may translate code that another is just changing, and keep what it was before. When a trampoline was attached, a
+    # guest then called its breakpoint for ever (seen at do_sys_openat2 of 6.1, whose bytes were right again).
     "tcg": ["-accel", "tcg,thread=single", "-cpu", "max,la57=off"],
     # The guest's clocks count its instructions, one a nanosecond, and nothing random is left. See README.md.
     "icount": ["-accel", "tcg,thread=single", "-cpu", "max,la57=off,-rdrand,-rdseed", "-icount", "shift=0,sleep=off",
