@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -98,16 +99,18 @@ def _try_the_least():
         pass
     try:
         os.close(kernel.map_create(kernel.BPF_MAP_TYPE_ARRAY, 4, 8, 1))
-    except OSError as error:
-        cause = reasons.denied() or "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
-        raise Refused("cannot create a BPF map: %s (%s)" % (error.strerror, cause)) from error
-    try:
         os.close(kernel.map_create(kernel.BPF_MAP_TYPE_HASH, 8, 8, 32768))  # about what all our maps take together
     except OSError as error:
-        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
-        raise Refused("cannot create BPF maps of 2 MB: %s (locked memory is limited to %d kB, and maps are in it before "
-                      "5.11: run as root, with CAP_SYS_RESOURCE or ulimit -l unlimited)"
-                      % (error.strerror, limit)) from error
+        raise Refused("cannot create BPF maps: %s (%s)" % (error.strerror, _why_no_map(error))) from error
+
+
+def _why_no_map(error):
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    # the limit is for all maps of the user's processes together, so the first one may be too much
+    if not reasons.denied() and error.errno == errno.EPERM and limit != resource.RLIM_INFINITY:
+        return ("locked memory is limited to %d kB, and maps are in it before 5.11: run as root, with CAP_SYS_RESOURCE or "
+                "ulimit -l unlimited; on later kernels a security module forbids it" % (limit // 1024))
+    return reasons.denied() or "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
 
 
 def _import_bcc():

@@ -1,4 +1,5 @@
 """The loader without a kernel: BCC, BTF and the rungs are played. What it hands over, and that a group fails alone."""
+import errno
 import os
 from types import SimpleNamespace
 
@@ -258,3 +259,44 @@ def test_control_groups_take_all_groups_in_one_text(serve, culprit):
 def test_rows_of_control_groups_that_nobody_reads(serve):
     machine, _, _ = serve(trouble=lambda text: "mistake" if '#line 1 "file.c"' in text else "", sizes=WITH_CGROUPS)
     assert not any("CGROUPS" in macros(cflags) for _, cflags in machine.texts)
+
+
+def refused(monkeypatch, error, limit, size, denied=""):
+    """What is said where maps of more than `size` rows cannot be made."""
+    def map_create(kind, key, value, rows):
+        if rows > size:
+            raise OSError(error, os.strerror(error))
+        return os.open("/", os.O_PATH)
+
+    monkeypatch.setattr(loader.kernel, "map_create", map_create)
+    monkeypatch.setattr(loader.kernel, "read", lambda path: "0\n")
+    monkeypatch.setattr(loader.reasons, "denied", lambda: denied)
+    monkeypatch.setattr(loader.resource, "setrlimit", lambda which, limits: None)
+    monkeypatch.setattr(loader.resource, "getrlimit", lambda which: (limit, limit))
+    with pytest.raises(loader.Refused) as found:
+        loader._try_the_least()
+    return str(found.value)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_locked_memory_that_is_used_up(monkeypatch, size):
+    """All processes of the user share it, so that not even the smallest map may have room."""
+    said = refused(monkeypatch, errno.EPERM, 65536, size)
+    assert "cannot create BPF maps: Operation not permitted (locked memory is limited to 64 kB" in said
+
+
+@pytest.mark.parametrize("error, limit, denied, cause", [
+    (errno.EPERM, 65536, "missing capability CAP_BPF", "(missing capability CAP_BPF)"),
+    (errno.EPERM, loader.resource.RLIM_INFINITY, "", "a security module forbids it)"),
+    (errno.EACCES, 65536, "", "a security module forbids it)"),
+    (errno.ENOSYS, 65536, "", "(the kernel may lack CONFIG_BPF_SYSCALL"),
+])
+def test_no_map_at_all(monkeypatch, error, limit, denied, cause):
+    said = refused(monkeypatch, error, limit, 0, denied)
+    assert cause in said and "locked memory" not in said
+
+
+def test_a_machine_without_sys(monkeypatch):
+    monkeypatch.setattr(loader.kernel, "read", lambda path: "")
+    with pytest.raises(loader.Refused, match="/sys is not mounted"):
+        loader._try_the_least()
