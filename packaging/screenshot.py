@@ -21,28 +21,30 @@ sys.path[:0] = [str(ROOT / "plugin"), *(str(ROOT / "tests" / ring) for ring in (
 from agent import Agent  # noqa: E402
 from cleanroot import Root, bookworm, package  # noqa: E402
 
-PATIENCE = 300  # seconds for the browser
-WIDTH, HEIGHT = 1200, 1900
-# one or two of each submenu; the others are hidden, as all would be a picture of 20,000 lines
-SHOWN = ("apps.file_open", "ebpf.file_descriptor", "ebpf.io", "ebpf.process_thread", "ebpf.tcp_bandwidth",
-         "ebpf.outbound_bytes")
+STARTING = 15  # seconds that the browser keeps the machine busy for, which is not to be in the picture
+PATIENCE = 300  # seconds for drawing
+WIDTH, HEIGHT = 1200, 1840
+# one of each submenu: all would make a picture of 20,000 lines
+SHOWN = ("ebpf.file_descriptor", "ebpf.io", "ebpf.process_thread", "ebpf.tcp_bandwidth", "ebpf.outbound_bytes")
 # a browser for one picture: nothing of the user's, nothing from elsewhere; root needs --no-sandbox
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
             "--remote-debugging-pipe"]
 THEME = "localStorage.setItem('netdataTheme', 'white')"  # from the URL it comes too late for some parts of the page
-# hides the other charts and the headings of none; the value is what is not drawn yet
+# Hides the other charts and their headings, and scrolls a little, which opens our menu. The value is what is not drawn yet.
 MISSING = """
 (function (charts) {
     const places = charts.map(chart => '#chart_' + chart.replace('.', '_'))
     const style = document.getElementById('shown') || document.head.appendChild(document.createElement('style'))
     style.id = 'shown'
-    style.textContent = `:is(.dashboard-section, .dashboard-section-container, .netdata-chartblock-container)
-        :not(:has(${places})) { display: none }`
+    style.textContent = ['.dashboard-section', '.dashboard-section-container', '.netdata-chartblock-container']
+        .map(part => `${part}:not(:has(${places})) { display: none }`).join('')
+    scrollTo(0, (scrollY + 1) %% 10)
     return charts.filter((chart, i) => !document.querySelector(places[i] + ' canvas')
                                     || !document.querySelector(places[i] + ' [class*=DimensionValue]'))
 })(%s)
 """ % json.dumps(SHOWN)
+CONFIGURATION = "[network viewer]\nips = 127.0.0.1\n[service name]\n%d = Netdata\n"  # the load is all on loopback
 # files, processes and connections, now more, now less
 LOAD = """
 import itertools, math, os, socket, tempfile, threading, time
@@ -61,12 +63,14 @@ with socket.create_server(("127.0.0.1", 0)) as server, tempfile.TemporaryDirecto
                 os.unlink("%s/nothing" % directory)
             except OSError:
                 pass
-        with socket.create_connection(server.getsockname()) as peer:
-            peer.sendall(b"y" * 2000)
-            peer.recv(8000)
-        if os.fork() == 0:
-            os._exit(0)
-        os.wait()
+        for _ in range(int(3 * (2 + math.cos(turn / 50)))):
+            with socket.create_connection(server.getsockname()) as peer:
+                peer.sendall(b"y" * 4000)
+                while peer.recv(16000):
+                    pass
+            if os.fork() == 0:
+                os._exit(0)
+            os.wait()
         for name in os.listdir(directory):
             os.unlink("%s/%s" % (directory, name))
         time.sleep(0.1)
@@ -74,14 +78,14 @@ with socket.create_server(("127.0.0.1", 0)) as server, tempfile.TemporaryDirecto
 
 
 class Chromium:
-    """A page, spoken to in the DevTools protocol: JSON, ended by a zero byte. It is killed when PATIENCE is over."""
+    """A page, spoken to in the DevTools protocol: JSON, ended by a zero byte. It is killed after `patience` seconds."""
 
-    def __init__(self, profile):
+    def __init__(self, profile, patience):
         # it reads from descriptor 3 and writes to 4
         command = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', "sh", *CHROMIUM, "--user-data-dir=" + profile]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=subprocess.DEVNULL, start_new_session=True)
-        self._timer = threading.Timer(PATIENCE, self._kill)
+        self._timer = threading.Timer(patience, self._kill)
         self._asked, self._answers, self._session = 0, self._read(), {}
 
     def _kill(self):
@@ -123,12 +127,13 @@ class Chromium:
         self.ask("Page.navigate", url=url)
 
 
-def draw(url, profile):
-    """The picture of the dashboard, in bytes, when SHOWN is there."""
+def draw(url, profile, seconds):
+    """The picture, in bytes, of the dashboard that has been open for some seconds, when SHOWN is there."""
     missing = SHOWN
-    with Chromium(profile) as browser:
+    with Chromium(profile, seconds + PATIENCE) as browser:
         try:
             browser.open(url)
+            time.sleep(seconds)
             while missing:
                 time.sleep(1)
                 result = browser.ask("Runtime.evaluate", expression=MISSING, returnByValue=True)["result"]
@@ -144,14 +149,13 @@ def main(picture, seconds=120.0):
             name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")})
         system.install(package())
         agent = Agent(system, options="-r", comm="")
-        agent.write(agent.config + "/ebpf.conf", "[network viewer]\nips = *\n")  # the load is all on loopback
+        agent.write(agent.config + "/ebpf.conf", CONFIGURATION % agent.port)
         with agent:
             agent.collecting()
             with subprocess.Popen([sys.executable, "-c", LOAD], start_new_session=True) as load:
-                time.sleep(seconds)
-                url = "http://127.0.0.1:%d/#after=-%d;before=0;utc=UTC" % (agent.port, seconds)
+                url = "http://127.0.0.1:%d/#menu_ebpf;after=-%d;before=0;utc=UTC" % (agent.port, seconds)
                 try:
-                    drawn = draw(url, directory + "/chromium")
+                    drawn = draw(url, directory + "/chromium", seconds + STARTING)
                 finally:
                     os.killpg(load.pid, signal.SIGTERM)
     pathlib.Path(picture).write_bytes(drawn)

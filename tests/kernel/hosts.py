@@ -12,7 +12,8 @@ import signal
 import subprocess
 import traceback
 
-PATIENCE = 60  # seconds, for an emulated machine
+from plugin import PATIENCE
+
 V4, V6 = "10.77.0.%d", "fd77::%d"  # of the first host, the second, ...
 CLONE_NEWNET = 0x40000000
 NETWORK = "/proc/thread-self/ns/net"

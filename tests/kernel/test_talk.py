@@ -113,7 +113,7 @@ def test_hosts_reach_each_other_at_once():
 def connect(way, address):
     """The errno of a connection to a port that nobody listens on: the answer of who is there."""
     with socket.socket(way.family, socket.SOCK_STREAM) as connecting:
-        connecting.settimeout(hosts.PATIENCE / 2)
+        connecting.settimeout(hosts.PATIENCE / 4)
         return connecting.connect_ex((address, 9))
 
 
