@@ -141,7 +141,7 @@ VFS = Group(
     + per_call("vfs_open", "Calls for vfs_open", 21005, "open", ("vfs_open_calls",),
                "Fails to open a file", ("vfs_open_errors",))
     + per_call("vfs_create", "Calls for vfs_create", 21005, "create", CREATES,
-               "Fails to create a file.", CREATE_ERRORS),
+               "Fails to create a file", CREATE_ERRORS),
     apps=(
         per_application("file_deleted", "Files deleted", "calls/s", 20065, UNLINKS),
         per_application("vfs_write_call", "Write to disk", "calls/s", 20066, WRITES),
