@@ -19,8 +19,9 @@ def explain(operation, target, rung, error):
 
 
 def _verdict(text):
-    """The verifier's, and why it does not know a helper that reads kernel memory."""
-    return "%s: %s" % (text, LOCKDOWN) if "unknown func bpf_probe_read" in text and kernel.locked_down() else text
+    """The verifier's, and why it refuses a helper that reads kernel memory: as "unknown func bpf_probe_read_kernel#113" (6.1)
+    or "program of this type cannot use helper bpf_probe_read_kernel#113" (6.12)."""
+    return "%s: %s" % (text, LOCKDOWN) if " bpf_probe_read" in text and kernel.locked_down() else text
 
 
 def _cause(rung, number):

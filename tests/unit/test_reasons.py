@@ -77,6 +77,16 @@ def test_the_verifier_has_the_last_word(machine):
     assert reasons.explain("load", "x", "probe", error) == "cannot load x: EACCES (verifier: R1 invalid mem access)"
 
 
+@pytest.mark.parametrize("lockdown", [LOCKED, "none [integrity] confidentiality\n"])
+@pytest.mark.parametrize("said", ["unknown func bpf_probe_read_kernel#113",
+                                  "program of this type cannot use helper bpf_probe_read_kernel#113"], ids=["6.1", "6.12"])
+def test_what_lockdown_takes_from_programs(machine, lockdown, said):
+    machine(lockdown=lockdown)
+    error = kernel.Rejected(errno.EINVAL, "verifier: " + said)
+    text = reasons.explain("load", "do_it", "tracepoint", error)
+    assert said in text and (reasons.LOCKDOWN in text) == (lockdown == LOCKED)
+
+
 @pytest.mark.parametrize("seen, known", [
     ({}, True),
     ({"paths": ("/tracing/kprobe_events",)}, True),
