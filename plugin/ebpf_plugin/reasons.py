@@ -19,8 +19,8 @@ def explain(operation, target, rung, error):
 
 
 def _verdict(text):
-    """The verifier's, and why it refuses a helper that reads kernel memory: as "unknown func bpf_probe_read_kernel#113" (6.1)
-    or "program of this type cannot use helper bpf_probe_read_kernel#113" (6.12)."""
+    """The verifier's, and why it refuses a helper that reads kernel memory: "unknown func bpf_probe_read_kernel#113" (6.1),
+    "program of this type cannot use helper bpf_probe_read_kernel#113" (6.12)."""
     return "%s: %s" % (text, LOCKDOWN) if " bpf_probe_read" in text and kernel.locked_down() else text
 
 
