@@ -17,7 +17,7 @@ test: ## install what is missing and run everything: on this kernel, and on Debi
 	$(MAKE) lint
 	tools/vm/vm.py build bookworm
 	$(PYTEST) -q -rs tests/unit tests/golden tests/kernel
-	$(MAKE) -j4 -O agent test-kernel KERNEL=bookworm
+	$(MAKE) -j3 -O test-kernel agent KERNEL=bookworm
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines
 	@tools/setup.sh test
