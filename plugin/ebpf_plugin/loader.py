@@ -105,12 +105,15 @@ def _try_the_least():
 
 
 def _why_no_map(error):
+    cause = reasons.denied()
+    if cause:
+        return cause
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     # the limit is for all maps of the user's processes together, so the first one may be too much
-    if not reasons.denied() and error.errno == errno.EPERM and limit != resource.RLIM_INFINITY:
+    if error.errno == errno.EPERM and limit != resource.RLIM_INFINITY:
         return ("locked memory is limited to %d kB, and maps are in it before 5.11: run as root, with CAP_SYS_RESOURCE or "
                 "ulimit -l unlimited; on later kernels a security module forbids it" % (limit // 1024))
-    return reasons.denied() or "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
+    return "the kernel may lack CONFIG_BPF_SYSCALL, or a security module forbids it"
 
 
 def _import_bcc():
