@@ -15,7 +15,8 @@ PATIENCE = 240  # seconds, for an emulated machine that shares its processor; on
 
 class Plugin:
     """A running plugin with a pipe at each end. `lines` are those that it has printed so far; `block` is one that comes once
-    a tick, in the first write of a tick or its last (process_status may leave its first ticks out)."""
+    a tick, in the first write of a tick or its last (process_status may leave its first ticks out). `blocks` is how many of
+    those have come."""
 
     block = "BEGIN ebpf.exit"
 
@@ -24,7 +25,7 @@ class Plugin:
             [*command, plugin, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "EBPF_PLUGIN_TEST_COMM": COMM, "NETDATA_USER_CONFIG_DIR": "/nowhere", **dict(environment)},
             **popen)
-        self._rest, self.lines = b"", []
+        self._rest, self.lines, self.blocks = b"", [], 0
 
     def until(self, condition, patience=PATIENCE):
         """Read until condition(lines) is true."""
@@ -39,18 +40,17 @@ class Plugin:
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
         *whole, self._rest = (self._rest + data).split(b"\n")
-        self.lines += [line.decode() for line in whole]
+        whole = [line.decode() for line in whole]
+        self.lines += whole
+        self.blocks += sum(line.startswith(self.block) for line in whole)
         return bool(data)
 
     def ticks(self, n):
         """Read until n ticks from now on have come."""
         while self._read(0):  # what it said before, while nobody listened
             pass
-        have = self._ends()
-        self.until(lambda lines: self._ends() >= have + n, PATIENCE + n / 10)
-
-    def _ends(self):
-        return sum(line.startswith(self.block) for line in self.lines)
+        have = self.blocks
+        self.until(lambda lines: self.blocks >= have + n, PATIENCE + n / 10)
 
     def last(self):
         """{"chart.dimension": the last value that was set}"""
