@@ -1,4 +1,6 @@
 """tools/vm without QEMU, network or root: what it asks of apt and QEMU, and what it makes of their answers."""
+import errno
+import json
 import os
 import shutil
 import stat
@@ -72,6 +74,24 @@ def test_the_command_of_qemu(processor, accelerator, model, cpus):
 ])
 def test_the_exit_status(answer, running, status):
     assert boot.exit_status(answer, running) == status
+
+
+@pytest.mark.parametrize("guest, timeout, status, what", [
+    ("echo last words >$0; exec sleep 1000", 1.5, 124, "the guest was stopped after 1.5 seconds"),
+    ("echo last words >$0", 1000, 125, "the guest died"),
+])
+def test_the_console_of_a_guest_without_an_answer(guest, timeout, status, what, tmp_path, monkeypatch, capsys):
+    def start(command, errors):
+        return subprocess.Popen(["sh", "-c", guest, value(command, "-serial").partition(":")[2]])
+
+    (tmp_path / "initrd").touch()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    monkeypatch.setattr(boot, "start", start)
+    assert boot.run(str(tmp_path), "tcg", {}, ["true"], timeout, str(kept)) == status
+    console, = kept.iterdir()
+    assert console.read_text() == "last words\n"
+    assert capsys.readouterr().err == "last words\nvm: %s; its console is in %s\n" % (what, console)
 
 
 @pytest.mark.parametrize("outcome, answer, kept", [
@@ -229,6 +249,33 @@ def test_what_the_archive_does_not_have_ends_with_status_3(host, capsys, tmp_pat
     assert capsys.readouterr().err == "vm: sid from http://mirror.example/debian: no such suite\n"
 
 
+def test_a_full_disk_ends_with_status_3(host, capsys, tmp_path):
+    def build(release, folder, say):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    host.setattr(debian, "tools_missing", lambda: "")
+    host.setattr(debian, "build", build)
+    host.setattr(vm, "CACHE", str(tmp_path))
+    assert vm.main(["build", "sid"]) == 3
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and str(tmp_path) in said and said.count("\n") == 1
+
+
+def test_a_reader_that_is_gone_is_no_full_disk(host):
+    def show():
+        raise BrokenPipeError
+
+    def leave(status):
+        raise SystemExit(status)
+
+    host.setattr(debian, "tools_missing", lambda: "")
+    host.setattr(vm, "show", show)
+    host.setattr(vm.os, "_exit", leave)
+    with pytest.raises(SystemExit) as ended:
+        vm.main(["list"])
+    assert ended.value.code == 141
+
+
 def git(tree, *arguments):
     subprocess.run(["git", "-C", str(tree)] + list(arguments), check=True, stdout=subprocess.PIPE)
 
@@ -248,12 +295,14 @@ def test_the_copy_of_a_checkout(tmp_path):
     assert found["link"].content == b"tracked" and stat.S_ISLNK(found["link"].mode)
 
 
-def test_a_guest_that_was_interrupted_is_built_again(tmp_path, monkeypatch):
+def test_a_guest_is_built_if_it_was_interrupted_or_has_other_packages(tmp_path, monkeypatch):
     def build(release, folder, say):
         os.makedirs(folder)
         built.append(release)
         if len(built) == 1:
             raise KeyboardInterrupt
+        with open(os.path.join(folder, "about.json"), "w", encoding="utf-8") as file:
+            json.dump({"asked": debian.PACKAGES}, file)
 
     built = []
     monkeypatch.setattr(vm, "CACHE", str(tmp_path))
@@ -264,4 +313,10 @@ def test_a_guest_that_was_interrupted_is_built_again(tmp_path, monkeypatch):
     assert built == ["sid"] * 2
     vm.guest_of("sid", fresh=True)
     assert built == ["sid"] * 3
+    monkeypatch.setattr(debian, "PACKAGES", debian.PACKAGES + ["cowsay"])
+    assert [vm.guest_of("sid") for _ in range(2)] == [str(tmp_path / "sid")] * 2
+    assert built == ["sid"] * 4
+    (tmp_path / "sid" / "about.json").write_text('{"kernel": "7.2"}')
+    vm.guest_of("sid")
+    assert built == ["sid"] * 5
     assert sorted(os.listdir(str(tmp_path))) == ["sid", "sid.lock"]

@@ -89,7 +89,7 @@ def exit_status(answer, running):
 
 def run(guest, processor, files, command, timeout, kept, **machine):
     """Run the command in the guest, copying its output to ours while it runs; the exit status. The console of a guest that
-    died goes to a new file in the directory `kept`."""
+    died or was stopped after `timeout` seconds goes to a new file in the directory `kept`."""
     with tempfile.TemporaryDirectory(prefix="ebpf-vm.") as job:
         with open(os.path.join(guest, "initrd"), "rb") as file, open(os.path.join(job, "initrd"), "wb") as initrd:
             shutil.copyfileobj(file, initrd)
@@ -111,10 +111,8 @@ def run(guest, processor, files, command, timeout, kept, **machine):
             finally:
                 process.kill()
                 process.wait()
-        if running and not answer:
-            print("vm: stopped after %g seconds" % timeout, file=sys.stderr)
-        elif not answer:
-            tell(job, kept)
+        if not answer.endswith("\n"):
+            tell("the guest was stopped after %g seconds" % timeout if running else "the guest died", job, kept)
         return exit_status(answer, running)
 
 
@@ -125,8 +123,8 @@ def copy(source, sink):
         sink.buffer.flush()
 
 
-def tell(job, kept):
-    """The last words of a guest that died without an answer."""
+def tell(what, job, kept):
+    """`what` happened to a guest that gave no answer, after its last words."""
     console = os.path.join(job, "console")
     for path in (os.path.join(job, "errors"), console):
         if os.path.exists(path):
@@ -136,4 +134,5 @@ def tell(job, kept):
         descriptor, path = tempfile.mkstemp(prefix="console.", dir=kept)
         os.close(descriptor)
         shutil.move(console, path)
-        print("vm: the guest died; its console is in %s" % path, file=sys.stderr)
+        what += "; its console is in %s" % path
+    print("vm: %s" % what, file=sys.stderr)

@@ -16,9 +16,9 @@ import cpio
 
 RELEASES = ("bullseye", "bookworm", "trixie", "forky", "sid")
 # ?essential: with nothing installed apt does not add the essential packages by itself. zstd unpacks some kernels.
-PACKAGES = ("?essential", "busybox-static", "zstd", "bpftool", "iproute2", "kmod", "mount", "procps", "python3",
+PACKAGES = ["?essential", "busybox-static", "zstd", "bpftool", "iperf3", "iproute2", "kmod", "mount", "procps", "python3",
             "python3-bpfcc", "python3-hypothesis", "python3-iniconfig", "python3-netaddr", "python3-pyroute2",
-            "python3-pytest")
+            "python3-pytest"]
 # forky and sid have split the image; its other dependencies make an initramfs or a boot loader, which we do without
 KERNEL = re.compile(r"linux-(image|base|binary|modules)-\d")
 # until the root is mounted and the answer sent: what the kernel has built in differs
@@ -93,8 +93,18 @@ def build(release, folder, say):
         file.write(initrd(tree, kernel))
     image(tree, os.path.join(folder, "root.img"))
     with open(os.path.join(folder, "about.json"), "w", encoding="utf-8") as file:
-        json.dump({"kernel": kernel, "bcc": packages["python3-bpfcc"], "python": packages["python3"]}, file)
+        json.dump({"kernel": kernel, "bcc": packages["python3-bpfcc"], "python": packages["python3"], "asked": PACKAGES},
+                  file)
     shutil.rmtree(work)
+
+
+def is_current(folder):
+    """Whether there is a guest in `folder`, with the packages that are asked for now."""
+    try:
+        with open(os.path.join(folder, "about.json"), encoding="utf-8") as file:
+            return json.load(file).get("asked") == PACKAGES
+    except FileNotFoundError:
+        return False
 
 
 def download(release, state, folder):

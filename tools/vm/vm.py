@@ -57,10 +57,10 @@ def guest_of(release, fresh=False):
     """The directory of a release's finished guest, which is built if need be. What an interrupted build left is not
     finished: its directory has another name, and the next build removes it."""
     finished = os.path.join(CACHE, release)
-    if os.path.exists(finished) and not fresh:
+    if debian.is_current(finished) and not fresh:
         return finished
     with lock(release, fcntl.LOCK_EX):
-        if fresh or not os.path.exists(finished):
+        if fresh or not debian.is_current(finished):
             unfinished = finished + ".building"
             shutil.rmtree(unfinished, ignore_errors=True)
             try:
@@ -128,13 +128,17 @@ def main(arguments=None):
             for release in options.releases:
                 guest_of(release, options.fresh)
         return show()
-    except (debian.Missing, PermissionError) as error:  # such as the cache of another user
+    except BrokenPipeError:
+        os._exit(128 + signal.SIGPIPE)  # nobody reads our output: there is nothing left to flush
+    except debian.Missing as error:
         print("vm: %s" % error, file=sys.stderr)
+        return MISSING
+    except OSError as error:  # such as a full disk, or the cache of another user
+        print("vm: %s; the cache is %s, a job's files are in %s" % (error, CACHE, os.environ.get("TMPDIR", "/tmp")),
+              file=sys.stderr)
         return MISSING
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        os._exit(128 + signal.SIGPIPE)  # nobody reads our output: there is nothing left to flush
 
 
 if __name__ == "__main__":
