@@ -1,6 +1,8 @@
 #!/usr/bin/python3
-"""What a hook adds to an event: on each rung and in each mode, with nothing attached, with empty programs on the same hooks,
-and with the plugin's, in one run.
+"""What the hooks add to an event: on each rung and in each mode, with nothing attached, with empty programs on the plugin's
+hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to nothing
+attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook that
+the event passes is on another rung.
 
     overhead.py                       on the running kernel, in nanoseconds; as root
     overhead.py --release bookworm    on a stock Debian kernel whose clock counts instructions (tools/vm)
@@ -24,6 +26,13 @@ from ebpf_plugin.group import MODES, RUNGS  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.apps import APPS  # noqa: E402
 
+WITHOUT_APPS = tuple(group for group in GROUPS if group is not APPS)
+# the hooks that an event passes
+PASSES = {
+    "open+read+close": {"open", "vfs_open", "create", "read", "close"}, "write": {"write"},
+    "tcp-send+recv": {"tcp_send", "tcp_recv"}, "udp-send+recv": {"udp_send", "udp_recv"},
+    "fork+exit+wait": {"clone", "clone_error", "exit", "release"}, "getppid": set(),
+}
 EMPTY = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 SOURCE = pathlib.Path(__file__).with_name("events.c")
 
@@ -41,7 +50,7 @@ def in_guest(release):
     """This script again, in a virtual machine that counts instructions. The sleep lets the kernel's own work pass."""
     program = base64.b64encode(compiled()).decode()
     return subprocess.run([
-        ROOT / "tools" / "vm" / "vm.py", "run", "--release", release, "--icount", "--timeout", "1800", "--",
+        ROOT / "tools" / "vm" / "vm.py", "run", "--release", release, "--icount", "--timeout", "3600", "--",
         "sh", "-c", "ip link set lo up; sleep 10; "
         'exec env PYTHONHASHSEED=0 python3 tools/overhead/overhead.py --program "$1"', "sh", program,
     ], check=False).returncode
@@ -58,43 +67,62 @@ def report(program):
         btf, no_btf = BTF(), ""
     except NoBTF as error:
         btf, no_btf = None, str(error)
-    print("  %-16s %-11s %-7s %9s %18s %18s %18s" % (
-        "event", "rung", "mode", "nothing", "empty programs", "without apps", "with apps"))
+    print("  %-16s %-11s %-7s %9s %18s %26s %18s %26s" % (
+        "event", "rung", "mode", "nothing", "empty, no apps", "plugin, no apps", "empty, apps", "plugin, apps"))
     for rung in RUNGS:
         for mode in MODES:
             rows(program, rung, mode, btf, no_btf)
 
 
 def rows(program, rung, mode, btf, no_btf):
-    ladder = Ladder(lambda name: EMPTY, mode, rung, btf, no_btf)
     nothing = measured(program)
-    empty = [ladder.attach(hook) for group in GROUPS for hook in group.hooks if mode in hook.modes]
-    with_empty = measured(program)
-    elsewhere = [found for found, _, _ in empty if found != rung]
-    for _, held, _ in empty:
-        if held:
-            held.undo()
-    if len(elsewhere) > len(empty) / 2:
-        print("  %-16s %-11s %-7s this kernel does not have it" % ("", rung, mode))
-        return
-    with_plugin = [measured_with_plugin(program, rung, mode, apps) for apps in (False, True)]
+    pairs, elsewhere = [], {}
+    for groups in WITHOUT_APPS, GROUPS:
+        empty, rungs = measured_with_empty(program, groups, Ladder(lambda name: EMPTY, mode, rung, btf, no_btf))
+        if rungs.count(rung) < len(rungs) / 2:
+            print("  %-16s %-11s %-7s this kernel does not have it" % ("", rung, mode))
+            return
+        own, hooks = measured_with_plugin(program, groups, rung, mode)
+        pairs.append((empty, own))
+        elsewhere.update((hook, found) for hook, found in hooks.items() if found != rung)
     for event, bare in nothing.items():
-        figures = [with_empty[event], *(found[event] for found in with_plugin)]
-        print("  %-16s %-11s %-7s %9.1f" % (event, rung, mode, bare), *(
-            "%10.1f (%.3f)" % (figure, figure / bare) for figure in figures), flush=True)
+        print("  %-16s %-11s %-7s %9.1f" % (event, rung, mode, bare), end="")
+        for empty, own in pairs:
+            if PASSES[event] & set(elsewhere):
+                print("%19s%27s" % ("-", "-"), end="")
+            else:
+                print("%11.1f (%.3f)%11.1f (%.3f / %.3f)" % (empty[event], empty[event] / bare, own[event],
+                                                             own[event] / bare, own[event] / empty[event]), end="")
+        print(flush=True)
+    if elsewhere:
+        print("  hooks on another rung: %s" % ", ".join(
+            "%s (%s)" % (hook, found or "not attached") for hook, found in elsewhere.items()), flush=True)
 
 
-def measured_with_plugin(program, rung, mode, apps):
-    """With everything loaded, every connection counted, and with or without applications."""
-    groups = [group.name for group in GROUPS if apps or group is not APPS]
+def measured_with_empty(program, groups, ladder):
+    """({event: nanoseconds}, [rung of each hook]) with empty programs on all hooks of `groups`."""
+    attached = [ladder.attach(hook) for group in groups for hook in group.hooks if ladder.mode in hook.modes]
+    try:
+        return measured(program), [rung for rung, _, _ in attached]
+    finally:
+        for _, held, _ in attached:
+            if held:
+                held.undo()
+
+
+def measured_with_plugin(program, groups, rung, mode):
+    """({event: nanoseconds}, {hook: rung or None}) with the plugin's programs of `groups`, every connection counted."""
+    apps = APPS in groups
     stock = apps_groups.load([os.path.join(directories.data("conf.d"), apps_groups.NAME)])[0]
     sizes = {"FLOWS_MAX": 4352, "CONNECTIONS": 1, **({"APPS": len(stock.ids), "APPS_PROCESSES": 32768} if apps else {})}
-    loaded = handoff.load({"groups": groups, "mode": mode, "rung": rung, "bpf": directories.data("bpf"), "sizes": sizes,
-                           "test": {}, "filters": {"ports": None, "networks": None}}, patience=1e6)
+    loaded = handoff.load({"groups": [group.name for group in groups], "mode": mode, "rung": rung,
+                           "bpf": directories.data("bpf"), "sizes": sizes, "test": {},
+                           "filters": {"ports": None, "networks": None}}, patience=1e6)
     if apps:
         processes.enter(loaded.tables, stock.rules)
     try:
-        return measured(program)
+        return measured(program), {hook.name: loaded.hooks.get(group.name, {}).get(hook.name, {"rung": None})["rung"]
+                                   for group in groups for hook in group.hooks if mode in hook.modes}
     finally:
         for descriptor in loaded.descriptors:
             os.close(descriptor)
