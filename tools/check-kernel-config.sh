@@ -72,36 +72,47 @@ check_kernel() {
 	[ "$(cat "$proc/net/core/bpf_jit_enable" 2>/dev/null)" != 0 ] ||
 		lost "BPF JIT switched off" "programs are interpreted, which is slow" "sysctl -w net.core.bpf_jit_enable=1"
 	have "$(shown "$sys/kernel/btf/vmlinux" "$sys/kernel")" DEBUG_INFO_BTF ||
-		lost "BTF $absent" "no trampolines, and vfs_create only on tracepoints" "$other" trampolines btf
+		lost "BTF $absent" "no trampolines, no network, no applications, and vfs_create only on tracepoints" "$other" \
+			trampolines btf network applications
 	# x86 has it since 5.5, arm64 since 6.4; without it trampolines are refused: kernel/bpf/trampoline.c, register_fentry
 	have "$direct" DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_DIRECT_CALLS ||
 		lost "direct calls of ftrace $absent" "no trampolines" "$other" trampolines
-	# both attach then and never run (seen on 6.1): trampolines and kprobes at a function's start are calls of ftrace's
+	# both would attach then and never run (seen on 6.1): the plugin does not take them
 	[ "$(cat "$proc/kernel/ftrace_enabled" 2>/dev/null)" != 0 ] ||
-		lost "ftrace switched off" "trampolines and probes never run, their counts stay 0" "sysctl -w kernel.ftrace_enabled=1"
+		lost "ftrace switched off" "no trampolines, no probes" "sysctl -w kernel.ftrace_enabled=1" trampolines probes returns
 	# perf_event_open(2) makes kprobes since 4.17: kernel/events/core.c, perf_kprobe
 	have "$(shown "$devices/kprobe" "$devices")" HAVE_KPROBES KPROBES KPROBE_EVENTS ||
-		lost "kprobes $absent" "no probes" "$other" probes
+		lost "kprobes $absent" "no probes" "$other" probes returns
 	have "$([ -z "$tracefs" ] || shown "$tracefs/events/syscalls" "$tracefs/events")" FTRACE_SYSCALLS ||
 		lost "tracepoints of system calls $absent" "none to fall back to" "$other" tracepoints
+	# those of TCP and UDP calls are younger than most kernels, so they are missed only where nothing else is left; BTF has
+	# a type for each tracepoint, and without BTF there is no network
+	if [ -r "$sys/kernel/btf/vmlinux" ]; then
+		LC_ALL=C grep -aq btf_trace_sock_send_length "$sys/kernel/btf/vmlinux" && sockets=y || sockets=n
+	fi
 }
 
 # bpf(2) and trampolines are not on its list (enum lockdown_reason in include/linux/security.h); to read memory is
 confidential() {
 	case $(cat "$root/sys/kernel/security/lockdown" 2>/dev/null) in *"[confidentiality]"*) ;; *) return 1 ;; esac
-	lost "lockdown in confidentiality mode" "no probes, no tracepoints of system calls, no vfs_create, no task_error" \
-		"boot with lockdown=integrity or none" probes tracepoints reading
+	lost "lockdown in confidentiality mode" \
+		"no probes, no tracepoints of system calls; no vfs_create, no task_error, no UDP, no retransmissions, no applications" \
+		"boot with lockdown=integrity or none" probes returns tracepoints reading applications
 }
 
 find_tracefs() {
 	for path in sys/kernel/tracing sys/kernel/debug/tracing; do
-		[ ! -d "$root/$path/events" ] || { tracefs=$root/$path; return; }
+		[ -d "$root/$path/events" ] || continue
+		tracefs=$root/$path
+		[ -w "$tracefs/kprobe_events" ] || [ ! -e "$tracefs/kprobe_events" ] ||
+			lost "/$path/kprobe_events not writable" "no probes at returns" "run as root, or mount it writable" returns
+		return
 	done
-	cost="no tracepoints of system calls, and probes at returns lose events when many tasks wait in the function"
+	cost="no tracepoints of system calls, no probes at returns"
 	if grep -Eq ' /sys/kernel/(debug/)?tracing tracefs ' "$root/proc/mounts" 2>/dev/null; then
-		lost "tracefs not permitted" "$cost" "run as root or give the user access" tracepoints
+		lost "tracefs not permitted" "$cost" "run as root or give the user access" tracepoints returns
 	else
-		lost "tracefs not mounted" "$cost" "mount -t tracefs nodev /sys/kernel/tracing" tracepoints
+		lost "tracefs not mounted" "$cost" "mount -t tracefs nodev /sys/kernel/tracing" tracepoints returns
 	fi
 }
 
@@ -114,6 +125,13 @@ check_permission() {
 	'' | ' 0 0 4294967295') ;;
 	*) fatal "in a user namespace (unprivileged container)" "run it outside: capabilities do not count for BPF in there" ;;
 	esac
+	# the number of the first one: PROC_PID_INIT_INO in include/linux/proc_ns.h
+	case $(readlink "$root/proc/self/ns/pid") in
+	'' | 'pid:[4026531836]') ;;
+	*) lost "in a pid namespace of its own" "no applications" "start the container with --pid=host" applications ;;
+	esac
+	[ -r "$root/proc/1/stat" ] || [ ! -e "$root/proc/self/stat" ] ||
+		lost "/proc hides the processes of others" "no applications" "mount it without hidepid" applications
 	capabilities=$(sed -n 's/^CapEff:[[:space:]]*//p' "$root/proc/self/status" 2>/dev/null)
 	if [ -z "$capabilities" ] || can 21; then return; fi
 	if ! can 38 || ! can 39; then
@@ -122,7 +140,7 @@ check_permission() {
 	# Debian's and Ubuntu's addition: above 2, perf_event_open(2) takes CAP_SYS_ADMIN
 	elif [ "$(cat "$root/proc/sys/kernel/perf_event_paranoid" 2>/dev/null || echo 2)" -gt 2 ]; then
 		lost "kernel.perf_event_paranoid above 2" "no probes and no tracepoints of system calls without CAP_SYS_ADMIN" \
-			"sysctl -w kernel.perf_event_paranoid=2" probes tracepoints
+			"sysctl -w kernel.perf_event_paranoid=2" probes returns tracepoints
 	fi
 }
 
@@ -132,35 +150,77 @@ check_programs() {
 	[ -x "$python" ] || { fatal "no /usr/bin/python3" "apt-get install python3"; return; }
 	# to import bcc would load LLVM, so it is only looked for
 	for missing in $("$python" -I -c 'import sys; from importlib.util import find_spec
-print(*["3.9"] * (sys.version_info < (3, 9)), *(name for name in ("bcc", "iniconfig") if not find_spec(name)))'); do
+print(*["3.9"] * (sys.version_info < (3, 9)),
+	*(name for name in ("bcc", "iniconfig", "netaddr", "pyroute2") if not find_spec(name)))'); do
+		no="no $missing for /usr/bin/python3" install="apt-get install python3-$missing"
 		case $missing in
 		3.9) fatal "/usr/bin/python3 older than 3.9" "take a newer distribution" ;;
 		bcc) fatal "no BCC for /usr/bin/python3" "apt-get install python3-bpfcc (elsewhere python3-bcc)" ;;
-		*) fatal "no $missing for /usr/bin/python3" "apt-get install python3-$missing" ;;
+		netaddr) lost "$no" "no network" "$install" network ;;
+		pyroute2) lost "$no" "connections to servers that run already may be shown as outbound" "$install" ;;
+		*) fatal "$no" "$install" ;;
 		esac
 	done
 }
 
-# What is left without some of the rungs. Whether the kernel lets trampolines be attached is known only to who tries.
+# "all but A, B and C", or "all" if nothing is to be left out
+all_but() {
+	text=all
+	while [ $# -gt 0 ]; do
+		case $text,$# in all,*) text="all but $1" ;; *,1) text="$text and $1" ;; *) text="$text, $1" ;; esac
+		shift
+	done
+	echo "$text"
+}
+
+on_trampolines() {
+	set --
+	[ "$reading" = y ] || set -- vfs_create task_error
+	[ "$network" = y ] || set -- "$@" network
+	[ "$network$reading" != yn ] || set -- "$@" UDP retransmissions
+	[ "$applications" = y ] || set -- "$@" applications
+	echo "$(all_but "$@"), on trampolines"
+}
+
+# Without trampolines. Load mode return takes probes at returns, load mode entry only where TCP and UDP receive.
+otherwise() { # MODE
+	calls=$returns
+	[ "$1" = return ] || calls=$probes
+	set --
+	[ "$calls$tracepoints" != nn ] || set -- files VFS
+	[ "$calls$tracepoints$btf" != ynn ] || set -- vfs_create
+	[ "$returns$tracepoints" != nn ] || set -- "$@" task_error
+	if [ "$network" = n ]; then
+		set -- "$@" network
+	elif [ "$returns$sockets" != ny ]; then
+		unless=
+		[ -n "$sockets" ] || unless=" (unless the kernel has the tracepoint sock:sock_send_length)"
+		case $calls$returns in
+		yn) set -- "$@" "what TCP and UDP receive$unless" ;;
+		nn) set -- "$@" "what TCP and UDP send and receive$unless" ;;
+		esac
+	fi
+	[ "$network$reading" != yn ] || set -- "$@" connections retransmissions
+	[ "$applications" = y ] || set -- "$@" applications
+	on=
+	[ "$tracepoints" = n ] || on=", on tracepoints, which count a little differently (README.md, Three rungs)"
+	[ "$calls" = n ] || on=", on probes"
+	echo "$(all_but "$@")$on"
+}
+
+# What is left. Whether the kernel lets trampolines be attached is known only to who tries.
 charts() {
-	all="charts: all"
-	[ "$tracepoints$btf" != nn ] || all="$all but vfs_create"
-	[ "$reading" = y ] || all="$all but vfs_create and task_error"
-	few="only process_thread, exit and process_status"
-	differ="on tracepoints, which count a little differently (README.md, Three rungs)"
-	case $trampolines$probes$tracepoints in
-	yyy) ;;
-	yy*) echo "$all, on trampolines; where the kernel refuses those, on probes" ;;
-	yny) echo "$all, on trampolines; where the kernel refuses those, $differ" ;;
-	ynn) echo "$all, on trampolines; where the kernel refuses those, $few" ;;
-	ny*) echo "$all, on probes, which cost a little more than trampolines" ;;
-	nny) echo "$all, $differ" ;;
-	*) echo "charts: $few" ;;
-	esac
+	[ "$reading" = y ] || sockets=n
+	case $trampolines$probes$returns$tracepoints$network$applications in yyyyyy) return ;; esac
+	entry=$(otherwise entry) rest=$(otherwise return)
+	[ "$entry" = "$rest" ] || rest="in load mode entry $entry; in load mode return $rest"
+	[ "$trampolines" = n ] || rest="$(on_trampolines); where the kernel refuses those, $rest"
+	echo "charts: $rest"
 }
 
 main() {
-	status=0 root='' file='' config='' granted='' tracefs='' trampolines=y probes=y tracepoints=y btf=y reading=y
+	status=0 root='' file='' config='' granted='' tracefs='' reading=y btf=y network=y applications=y
+	trampolines=y probes=y returns=y tracepoints=y sockets=
 	newline='
 '
 	while [ $# -gt 0 ]; do

@@ -3,26 +3,45 @@ import pytest
 
 from ebpf_plugin import kernel
 from ebpf_plugin.groups import GROUPS
-from test_refusals import charts, every_hook, run, rungs
+from live import STOCK_KERNEL
+from test_refusals import FLAGS, agree, charts, every_hook, in_both_modes, run, rungs, without_ftrace
 
-pytestmark = pytest.mark.skipif(not kernel.locked_down(), reason="a kernel under lockdown=confidentiality")
+pytestmark = pytest.mark.skipif("lockdown=confidentiality" not in kernel.read("/proc/cmdline").split(),
+                                reason="a kernel under lockdown=confidentiality")
 
 # they read a member of a structure, where trampolines cannot do it for them
 LOST = {"create", "clone_error", "udp_send", "udp_recv", "retransmit"}
 
 
-@pytest.mark.parametrize("flags", [(), ("-r",)], ids=["entry", "return"])
-def test_what_it_gives(flags):
-    checked = run("--check", *flags)
+def test_it_is_locked_down():
+    with open("/sys/kernel/security/lockdown", encoding="ascii") as file:
+        assert file.read().split() == ["none", "integrity", "[confidentiality]"]
+    assert kernel.locked_down()
+
+
+@in_both_modes
+def test_what_it_gives(mode):
+    checked = run("--check", *FLAGS[mode])
     found = rungs(checked)
     # applications are not even tried
-    assert set(found) == every_hook("return" if flags else "entry", [group for group in GROUPS if group.name != "apps"])
+    assert set(found) == every_hook(mode, [group for group in GROUPS if group.name != "apps"])
     assert {hook for hook, rung in found.items() if rung == "NOT"} == LOST & set(found)
     assert checked.returncode == 1  # no applications
-    done = run("--once", *flags)
+    agree(checked, mode)
+    done = run("--once", *FLAGS[mode])
     assert done.returncode == 0
     assert {"file_descriptor", "io", "io_bytes", "process_thread", "exit", "process_status"} <= charts(done)
     assert not charts(done) & {"vfs_create", "vfs_create_error", "task_error"}
     assert "tcp_bandwidth" in charts(done) and not charts(done) & {"udp_bandwidth", "tcp_retransmit"}
     assert len(done.stderr.splitlines()) == len(LOST & set(found)) + 1
     assert all("kernel lockdown is in confidentiality mode" in line for line in done.stderr.splitlines())
+
+
+@in_both_modes
+@pytest.mark.skipif(not STOCK_KERNEL, reason="this machine's ftrace is not ours to switch off")
+def test_without_trampolines(mode):
+    """Nothing is left but the kernel's own tracepoints whose programs read nothing."""
+    with without_ftrace():
+        checked = run("--check", *FLAGS[mode])
+        agree(checked, mode)
+    assert {hook for hook, rung in rungs(checked).items() if rung != "NOT"} == {"clone", "exit", "release", "tcp_close"}
