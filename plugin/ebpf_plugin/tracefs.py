@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from . import kernel
 
@@ -64,12 +65,15 @@ def add_kretprobe(program, symbol):
     return name
 
 
-def remove(names):
-    """Remove events; those in use or gone already are passed over. Returns the names that are no more."""
+def remove(names, events=None):
+    """Remove events; those in use or gone already are passed over. Returns the names that are no more.
+
+    `events` is a descriptor of kprobe_events, for who may not be able to open it now.
+    """
     done = []
     for name in names:
         try:
-            _append("-:" + name)
+            _append("-:" + name, events)
             done.append(name)
         except FileNotFoundError:
             done.append(name)
@@ -102,35 +106,47 @@ def ours():
     return [name for name in defined if name.startswith(GROUP + "/")]
 
 
-def _append(text):
-    # Opening with truncation would ask the kernel to remove everybody's events (kernel/trace/trace_kprobe.c, probes_open).
-    descriptor = os.open(root() + "/kprobe_events", os.O_WRONLY | os.O_APPEND)
+def _append(text, events=None):
+    descriptor = _events() if events is None else events
     try:
         os.write(descriptor, text.encode() + b"\n")
     finally:
-        os.close(descriptor)
+        if events is None:
+            os.close(descriptor)
+
+
+def _events():
+    # Opening with truncation would ask the kernel to remove everybody's events (kernel/trace/trace_kprobe.c, probes_open).
+    return os.open(root() + "/kprobe_events", os.O_WRONLY | os.O_APPEND)
 
 
 def start_guard(names):
     """Fork a process that removes `names` when this one is gone, however it went. It shares our pages and only waits.
 
-    What tells is the end of a pipe whose writing end this process keeps open as long as it lives.
+    What tells is the end of a pipe whose writing end this process keeps open as long as it lives. kprobe_events is opened
+    now: tracefs may have been unmounted by then. Raises OSError and NoTracefs.
     """
+    events = _events()
     reading, writing = os.pipe()
     if os.fork():
         os.close(reading)
+        os.close(events)
         os.set_inheritable(writing, True)
         return
     try:
         os.setsid()  # a signal to our process group is not for the guard
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        os.closerange(3, reading)
-        os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
         null = os.open("/dev/null", os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
-        os.read(reading, 1)
-        remove(names)
+        for descriptor, place in ((reading, 0), (events, 1), (null, 2)):
+            os.dup2(descriptor, place)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.read(0, 1)
+        for _ in range(600):  # an event is in use until the kernel is through with what the dead had open
+            gone = remove(names, 1)
+            names = [name for name in names if name not in gone]
+            if not names:
+                break
+            time.sleep(0.1)
     finally:
         os._exit(0)

@@ -65,7 +65,7 @@ def test_remove(mount):
 
 @pytest.mark.parametrize("number, gone", [(errno.ENOENT, ["a", "b"]), (errno.EBUSY, ["b"])])
 def test_remove_what_is_gone_or_in_use(mount, monkeypatch, number, gone):
-    def append(text):
+    def append(text, events):
         if text == "-:a":
             raise OSError(number, os.strerror(number))
 
