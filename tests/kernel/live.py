@@ -55,6 +55,13 @@ class Attached:
         tracefs.remove(self.loaded.events)
 
 
+def skip_without(rung):
+    """Skip the test on a kernel that cannot have `rung`."""
+    missing = missing_feature(rung)
+    if missing:
+        pytest.skip(missing)
+
+
 def missing_feature(rung):
     """Why this kernel cannot have `rung`, told by something else than our attaching; "" if it should work."""
     missing = ""

@@ -13,6 +13,12 @@ PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 PATIENCE = 240  # seconds, for an emulated machine that shares its processor; only what hangs takes so long
 
 
+def on_rung(rung, directory):
+    """A configuration in `directory`, that asks for `rung`."""
+    (directory / "ebpf.conf").write_text("[global]\nebpf co-re tracing = %s\n" % rung)
+    return str(directory)
+
+
 class Plugin:
     """A running plugin with a pipe at each end. `lines` are those that it has printed so far; `block` is one that comes once
     a tick, in the first write of a tick or its last (process_status may leave its first ticks out). `blocks` is how many of

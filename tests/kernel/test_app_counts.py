@@ -1,6 +1,7 @@
 """Exactly N events, exactly N in the row of the application that made them, and none in another: on every rung.
 
-Loading takes most of the time, and whose row it is does not depend on the mode: it is the one that has all counters.
+Loading takes most of the time, and whose row it is does not depend on the mode: for most of it, it is the one that has all
+counters.
 """
 import os
 import pathlib
@@ -19,8 +20,8 @@ from app_live import (
 )
 from cases import CASES
 from ebpf_plugin import kernel
-from ebpf_plugin.group import RETURN, RUNGS
-from live import COMM, STOCK_KERNEL, missing_feature
+from ebpf_plugin.group import ENTRY, RETURN, RUNGS
+from live import COMM, STOCK_KERNEL, skip_without
 from plugin import PLUGIN
 from speech import ANSWER, ASK, ask, expect
 from test_counts import expected_of
@@ -49,9 +50,7 @@ OF_HOST = {
 @pytest.fixture(scope="module", params=RUNGS)
 def apps(request):
     """Loaded with a row for each application, for each rung that this kernel has."""
-    missing = missing_feature(request.param)
-    if missing:
-        pytest.skip(missing)
+    skip_without(request.param)
     found = Applications(request.param, RETURN)
     yield found
     found.close()
@@ -96,6 +95,27 @@ def adds(apps, names):
 @pytest.mark.parametrize("names", WORKLOADS.values(), ids=WORKLOADS)
 @exact
 def test_workloads_count_for_their_application(apps, stage, names, tmp_path):
+    count(apps, names, tmp_path)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_workloads_count_in_entry_mode(rung, tmp_path):
+    skip_without(rung)
+    apps = Applications(rung, ENTRY)
+    try:
+        @exact
+        def both(apps, stage):
+            apps.settle()
+            for names in WORKLOADS.values():
+                count(apps, names, tmp_path)
+
+        with Stage() as stage:
+            both(apps=apps, stage=stage)
+    finally:
+        apps.close()
+
+
+def count(apps, names, tmp_path):
     growth = Growth(apps)
     for case in CASES:
         if case.name in names:

@@ -13,7 +13,7 @@ from ebpf_plugin.group import MODES, RUNGS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.hashmap import HashMap
 from ebpf_plugin.missed import Missed
-from live import COMM, Attached, missing_feature
+from live import COMM, STOCK_KERNEL, Attached, skip_without
 from talk import WORKS, expected, talk
 
 N = 23
@@ -29,9 +29,7 @@ HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_se
 def networked(request, pair):
     """Network, which sees the first host of the pair only."""
     rung, mode = request.param.split("-")
-    missing = missing_feature(rung)
-    if missing:
-        pytest.skip(missing)
+    skip_without(rung)
     found = Network(rung, mode, pair[0])
     note_hooks(request.param, found.attached)
     yield found
@@ -86,6 +84,7 @@ def adjusted(work, network, wanted):
 def test_network(networked, pair, work):
     missing = work.cut and hosts.lacks(*pair, work.cut)
     if missing:
+        assert not STOCK_KERNEL, missing
         pytest.skip(missing)
     for _ in range(TRIES):
         missed = networked.missed()

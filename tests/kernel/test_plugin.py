@@ -10,9 +10,13 @@ import time
 import pytest
 
 import workload
-from ebpf_plugin import directories, handoff, kernel
-from live import COMM
-from plugin import PATIENCE, PLUGIN, Plugin
+from app_live import LEAST_SIZES
+from ebpf_plugin import directories, handoff, kernel, tracefs
+from ebpf_plugin.group import RUNGS
+from ebpf_plugin.groups import GROUPS
+from left import left_in_kernel, more_than
+from live import COMM, EVERYTHING, OF_PROCESSES, skip_without
+from plugin import PATIENCE, PLUGIN, Plugin, on_rung
 
 LITTLE = ("-p", "-g")  # where it does not matter what is loaded: an emulated machine takes 10 s more to compile the rest
 
@@ -111,11 +115,21 @@ def test_it_lives_on_without_an_input(clean_kernel):
         plugin.ticks(3)
 
 
-def test_nothing_is_left_after_sigkill(clean_kernel):
-    with Plugin("1", "-r") as plugin:
+@pytest.mark.parametrize("rung, number, status", [
+    *((rung, signal.SIGKILL, -signal.SIGKILL) for rung in RUNGS), ("probe", signal.SIGTERM, 0)],
+    ids=lambda value: str(int(value)) if isinstance(value, int) else value)
+def test_nothing_is_left_on_any_rung(clean_kernel, tmp_path, rung, number, status):
+    """Of probes something would be: their events are not the descriptors'."""
+    skip_without(rung)
+    before = left_in_kernel()
+    loaded = () if (rung, number) == ("probe", signal.SIGKILL) else LITTLE
+    with Plugin("1", "-r", *loaded, "--config", on_rung(rung, tmp_path)) as plugin:
         plugin.ticks(1)
-        plugin.process.kill()
-        assert plugin.ended()[0] == -signal.SIGKILL
+        programs, maps, events = more_than(before)
+        assert programs and maps and events == set(tracefs.made_for(plugin.process.pid))
+        assert bool(events) == (rung == "probe")
+        plugin.process.send_signal(number)
+        assert plugin.ended()[0] == status
 
 
 def test_ticks_and_once(clean_kernel):
@@ -157,7 +171,7 @@ def test_a_killed_loader_is_one_clear_error(clean_kernel, delay):
         assert len(log) == 1 and "the loader died after stage" in log[0]
 
 
-STAGES = ["import", "compile", "attach file", "attach vfs", "attach process"]
+STAGES = ["import", "compile", "attach file", "attach vfs", "attach process", "attach network", "attach apps"]
 DIES = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
@@ -165,20 +179,22 @@ from ebpf_plugin import handoff, loader
 tell = handoff.tell
 def tell_and_die(sock, **message):
     tell(sock, **message)
-    if message.get("stage") == %r:
+    if message.get("stage") == %(stage)r or "manifest" in message and %(stage)r == "hand over":
         os.kill(os.getpid(), signal.SIGKILL)
 handoff.tell = tell_and_die
 loader.main(int(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES + ["hand over"])
 def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
     """On the probe rung in return mode, where it makes events that would outlive it."""
-    plan = {"groups": ["file", "vfs", "process"], "mode": "return", "rung": "probe", "bpf": directories.data("bpf"),
-            "sizes": {}, "test": {}}
+    late = stage in ("attach network", "attach apps", "hand over")
+    plan = {"groups": [group.name for group in (GROUPS if late else OF_PROCESSES)], "mode": "return", "rung": "probe",
+            "bpf": directories.data("bpf"), "test": {}, "filters": EVERYTHING,
+            "sizes": {**LEAST_SIZES, "APPS": 2, "APPS_PROCESSES": 1024} if late else {}}
     with pytest.raises(handoff.LoaderFailed, match="the loader died after stage '%s'" % stage):
-        handoff.load(plan, start=DIES % stage)
+        handoff.load(plan, start=DIES % {"stage": stage})
 
 
 def test_ending_while_the_loader_works(clean_kernel):
@@ -198,17 +214,7 @@ def test_without_privilege_one_line_says_which(clean_kernel, everybody_s_plugin)
         assert b"missing capability CAP_BPF and CAP_PERFMON" in log
 
 
-def test_privilege_is_dropped_after_attaching(clean_kernel):
-    with Plugin("1") as plugin:
-        plugin.ticks(1)
-        status = pathlib.Path("/proc/%d/status" % plugin.process.pid).read_text()
-        held = int(re.search(r"CapEff:\s+(\w+)", status).group(1), 16)
-        assert held & ~(1 << kernel.CAPABILITIES["bpf"]) == 0
-        assert re.search(r"NoNewPrivs:\s+1", status)
-        plugin.ticks(1)
-
-
-def test_the_collector_is_small_and_alone(clean_kernel):
+def test_the_collector_is_small_and_alone_and_without_privilege(clean_kernel):
     """No LLVM in it, one thread."""
     with Plugin("1") as plugin:
         plugin.ticks(2)
@@ -220,6 +226,10 @@ def test_the_collector_is_small_and_alone(clean_kernel):
         assert re.search(r"Threads:\s+1\n", status)
         assert re.search(r"THP_enabled:\s+0\n", status)
         assert (proc / "task" / proc.name / "children").read_text() == ""
+        held = int(re.search(r"CapEff:\s+(\w+)", status).group(1), 16)
+        assert held & ~(1 << kernel.CAPABILITIES["bpf"]) == 0
+        assert re.search(r"NoNewPrivs:\s+1", status)
+        plugin.ticks(1)
 
 
 def test_check_and_show_bpf(clean_kernel):

@@ -1,0 +1,65 @@
+"""tools/reset_netdata_trace.sh on a real tracefs."""
+import os
+import subprocess
+
+import pytest
+
+from ebpf_plugin import kernel, tracefs
+from live import STOCK_KERNEL, missing_feature
+from plugin import ROOT
+
+FUNCTION = "vfs_fsync_range"
+DEAD = (1 << 22) + 1  # no process gets a number above 2^22 (PID_MAX_LIMIT)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """made(name, process): the name of a kprobe event, made as the plugin does for this process. All are gone at the end."""
+    missing = missing_feature("probe")
+    if not missing and not os.path.exists(tracefs.root() + "/kprobe_events"):
+        missing = "tracefs without kprobe_events"
+    assert not (missing and STOCK_KERNEL), missing
+    if missing:
+        pytest.skip(missing)
+
+    def make(name, process, group=tracefs.GROUP):
+        with monkeypatch.context() as patched:
+            patched.setattr(tracefs.os, "getppid", lambda: process)
+            patched.setattr(tracefs, "GROUP", group)
+            names.append(tracefs.add_kretprobe(name, FUNCTION))
+        return names[-1]
+
+    names = []
+    yield make
+    assert tracefs.remove(names) == names
+
+
+def events():
+    """The names of all kprobe events."""
+    with open(tracefs.root() + "/kprobe_events", encoding="ascii") as file:
+        return {line.split(" ", 1)[0].partition(":")[2] for line in file}
+
+
+def run(*arguments):
+    done = subprocess.run(["sh", str(ROOT / "tools" / "reset_netdata_trace.sh"), *arguments], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+def test_only_what_the_dead_left_and_nobody_uses_goes(made):
+    before = events()
+    dead, used, running = made("dead", DEAD), made("used", DEAD), made("running", os.getpid())
+    foreign = made("dead", DEAD, group="not_" + tracefs.GROUP)
+    left = "left %s: process %d (%s) runs\n" % (running, os.getpid(), kernel.read("/proc/self/comm").strip())
+    user = kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(used.replace("/", ":")))
+    try:
+        out, err, status = run()
+    finally:
+        os.close(user)
+    assert (out, status) == ("removed %s\n" % dead + left, 1)
+    assert err == "not removed %s: the kernel refuses; a running program may use it\n" % used
+    assert events() - before == {foreign, used, running}
+    assert run() == ("removed %s\n" % used + left, "", 0)
+    assert run("--all") == ("removed %s\n" % running, "", 0)
+    assert run("--all") == ("nothing to remove\n", "", 0)
+    assert events() - before == {foreign}
