@@ -98,6 +98,7 @@ def test_workloads_count_for_their_application(apps, stage, names, tmp_path):
     count(apps, names, tmp_path)
 
 
+@pytest.mark.releases
 @pytest.mark.parametrize("rung", RUNGS)
 def test_workloads_count_in_entry_mode(rung, tmp_path):
     skip_without(rung)

@@ -13,7 +13,8 @@ LENGTH = ("-n", "20000003")  # bytes
 CONTROL = 20_000  # bytes at most of iperf3's other connection, to the same port
 
 
-pytestmark = pytest.mark.skipif(not (STOCK_KERNEL or shutil.which("iperf3")), reason="iperf3 (apt-get install iperf3)")
+pytestmark = [pytest.mark.releases,
+              pytest.mark.skipif(not (STOCK_KERNEL or shutil.which("iperf3")), reason="iperf3 (apt-get install iperf3)")]
 
 
 def iperf(*arguments):

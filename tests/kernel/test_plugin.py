@@ -171,7 +171,8 @@ def test_a_killed_loader_is_one_clear_error(clean_kernel, delay):
         assert len(log) == 1 and "the loader died after stage" in log[0]
 
 
-STAGES = ["import", "compile", "attach file", "attach vfs", "attach process", "attach network", "attach apps"]
+STAGES = ["import", "compile", "attach file", "attach vfs", "attach process"]
+STAGES_OF_ALL = ["attach network", "attach apps", "hand over"]
 DIES = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
@@ -186,10 +187,10 @@ loader.main(int(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("stage", STAGES + ["hand over"])
+@pytest.mark.parametrize("stage", [*STAGES, *(pytest.param(stage, marks=pytest.mark.releases) for stage in STAGES_OF_ALL)])
 def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
     """On the probe rung in return mode, where it makes events that would outlive it."""
-    late = stage in ("attach network", "attach apps", "hand over")
+    late = stage in STAGES_OF_ALL
     plan = {"groups": [group.name for group in (GROUPS if late else OF_PROCESSES)], "mode": "return", "rung": "probe",
             "bpf": directories.data("bpf"), "test": {}, "filters": EVERYTHING,
             "sizes": {**LEAST_SIZES, "APPS": 2, "APPS_PROCESSES": 1024} if late else {}}

@@ -33,6 +33,8 @@ HAS_FUNCTIONS = HAS_TRAMPOLINES or not missing_feature("probe")
 CHARGED = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) < (5, 11)  # maps to RLIMIT_MEMLOCK
 FLAGS = {"entry": (), "return": ("-r",)}
 in_both_modes = pytest.mark.parametrize("mode", MODES)
+mostly_in_entry_mode = pytest.mark.parametrize("mode", ["entry", pytest.param("return", marks=pytest.mark.releases)])
+mostly_in_return_mode = pytest.mark.parametrize("mode", [pytest.param("entry", marks=pytest.mark.releases), "return"])
 
 
 def run(*arguments, before="true", command=(), plugin=PLUGIN):
@@ -124,6 +126,7 @@ def wrote(path, text):
         return False
 
 
+@pytest.mark.releases
 @pytest.mark.parametrize("before, mode", [
     ("true", "return"), *((NO_BTF + ";" + more, mode) for more in (NO_TRACEFS, READ_ONLY) for mode in MODES)],
     ids=["full", *("no BTF, %s, %s" % (more, mode) for more in ("no tracefs", "tracefs read-only") for mode in MODES)])
@@ -136,6 +139,7 @@ def test_the_script_agrees(before, mode):
         assert checked.returncode == 0
 
 
+@pytest.mark.releases
 @pytest.mark.parametrize("before, mode", [("true", "return"), (NO_TRACEFS, "entry")], ids=["full", "no tracefs"])
 @pytest.mark.skipif(not STOCK_KERNEL, reason="this machine's ftrace is not ours to switch off")
 def test_without_ftrace(before, mode):
@@ -148,7 +152,7 @@ def test_without_ftrace(before, mode):
     assert "ftrace switched off: no trampolines, no probes; sysctl -w kernel.ftrace_enabled=1\n" in said
 
 
-@in_both_modes
+@mostly_in_return_mode
 def test_without_btf(mode):
     """No trampolines, and nothing of network and applications, which read structures; nothing else is missing."""
     checked = run("--check", *FLAGS[mode], before=NO_BTF)
@@ -169,7 +173,7 @@ def test_without_btf(mode):
     assert run("-p", "-g", "--check", *FLAGS[mode], before=NO_BTF).returncode == 0
 
 
-@in_both_modes
+@mostly_in_entry_mode
 def test_without_tracefs(mode):
     """Trampolines do not need it; system calls and probes at returns do, and what is lost is said once, hook by hook."""
     checked = run("--check", *FLAGS[mode], before=NO_TRACEFS)
@@ -226,7 +230,7 @@ def test_with_cap_bpf_alone(everybody_s_plugin):
     assert "missing CAP_PERFMON: the plugin cannot run" in said.stdout
 
 
-@in_both_modes
+@mostly_in_return_mode
 def test_with_cap_bpf_and_perfmon(everybody_s_plugin, mode):
     """Trampolines and raw tracepoints take no more (but before 5.11 maps are charged to a limit, which takes one to raise);
     the ids of other tracepoints are root's to read."""
