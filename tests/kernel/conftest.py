@@ -7,9 +7,8 @@ import time
 import pytest
 
 import hosts
-from ebpf_plugin.group import MODES, RUNGS
 from left import left_in_kernel, more_than
-from live import STOCK_KERNEL, Attached, skip_without
+from live import EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
 from plugin import PATIENCE, ROOT
 
 
@@ -37,7 +36,7 @@ def note_hooks(name, attached):
     hooks.setdefault(name, []).append((rungs.count(attached.rung), len(rungs)))
 
 
-@pytest.fixture(scope="session", params=["%s-%s" % (rung, mode) for rung in RUNGS for mode in MODES])
+@pytest.fixture(scope="session", params=EACH_RUNG_AND_MODE)
 def attached(request):
     """Attached for each rung that this kernel has, in both modes."""
     rung, mode = request.param.split("-")

@@ -9,6 +9,7 @@ from ebpf_plugin import attach, directories, handoff, kernel, tracefs
 from ebpf_plugin.btf import BTF, NoBTF
 from ebpf_plugin.collector import Collector
 from ebpf_plugin.counters import Counters
+from ebpf_plugin.group import MODES, RUNGS
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.groups.network import NETWORK
@@ -18,6 +19,15 @@ COMM = "wl-%d" % os.getpid()
 OF_PROCESSES = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # what a process name selects
 EVERYTHING = {"ports": None, "networks": None}
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
+
+
+def of_rung(rung, value):
+    """`value` as a parameter. Tracepoints the machine itself has: in `make test` it is on them, and guests on the rest."""
+    return pytest.param(value, marks=[pytest.mark.releases] if rung == "tracepoint" else [])
+
+
+EACH_RUNG = [of_rung(rung, rung) for rung in RUNGS]
+EACH_RUNG_AND_MODE = [of_rung(rung, "%s-%s" % (rung, mode)) for rung in RUNGS for mode in MODES]
 
 
 class Attached:

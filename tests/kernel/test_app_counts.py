@@ -21,7 +21,7 @@ from app_live import (
 from cases import CASES
 from ebpf_plugin import kernel
 from ebpf_plugin.group import ENTRY, RETURN, RUNGS
-from live import COMM, STOCK_KERNEL, skip_without
+from live import COMM, EACH_RUNG, STOCK_KERNEL, skip_without
 from plugin import PLUGIN
 from speech import ANSWER, ASK, ask, expect
 from test_counts import expected_of
@@ -47,7 +47,7 @@ OF_HOST = {
 }
 
 
-@pytest.fixture(scope="module", params=RUNGS)
+@pytest.fixture(scope="module", params=EACH_RUNG)
 def apps(request):
     """Loaded with a row for each application, for each rung that this kernel has."""
     skip_without(request.param)

@@ -14,16 +14,14 @@ import pytest
 
 import workload
 from ebpf_plugin import tracefs
-from ebpf_plugin.group import RUNGS
 from ebpf_plugin.missed import Missed
-from live import COMM, STOCK_KERNEL, Attached, Releases, skip_without
+from live import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, skip_without
 from plugin import Plugin, on_rung
 
 CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 
-@pytest.fixture(scope="module", params=[
-    pytest.param(rung, marks=pytest.mark.releases if rung == "trampoline" else ()) for rung in RUNGS])
+@pytest.fixture(scope="module", params=EACH_RUNG)
 def counting(request):
     skip_without(request.param)
     found = Attached(request.param, "return")
@@ -133,7 +131,7 @@ done
 """
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("rung", EACH_RUNG)
 def test_tracefs_is_unmounted_while_it_runs(clean_kernel, rung, tmp_path):
     skip_without(rung)
     n = 37

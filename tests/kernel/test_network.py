@@ -9,11 +9,10 @@ import hosts
 from conftest import note_hooks
 from ebpf_plugin.connections import KEY, KEY_SIZE, VALUE
 from ebpf_plugin.flows import PROTOCOLS, text_of
-from ebpf_plugin.group import MODES, RUNGS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.hashmap import HashMap
 from ebpf_plugin.missed import Missed
-from live import COMM, STOCK_KERNEL, Attached, skip_without
+from live import COMM, EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
 from talk import WORKS, expected, talk
 
 N = 23
@@ -25,7 +24,7 @@ COUNTER = {"tcp_closes": "tcp_close", "tcp_retransmits": "tcp_retransmit", "acce
 HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_send_length")  # 6.3
 
 
-@pytest.fixture(scope="module", params=["%s-%s" % (rung, mode) for rung in RUNGS for mode in MODES])
+@pytest.fixture(scope="module", params=EACH_RUNG_AND_MODE)
 def networked(request, pair):
     """Network, which sees the first host of the pair only."""
     rung, mode = request.param.split("-")
