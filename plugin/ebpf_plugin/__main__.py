@@ -96,8 +96,7 @@ def run(args, wanted):
         loaded = handoff.load(plan)
     except handoff.LoaderFailed as failure:
         return give_up(args, str(failure))
-    if loaded.events:
-        tracefs.start_guard(loaded.events)
+    guard(loaded.events)
     if args.check:
         from . import check
         return check.report(groups, wanted, loaded)
@@ -145,6 +144,15 @@ def network_of(wanted):
     for message in messages:
         log.write(log.ERROR, message)
     return network, viewer.sizes(network, possible_cpus(), wanted.connections)
+
+
+def guard(events):
+    """Have kprobe events removed when this process is gone."""
+    try:
+        if events:
+            tracefs.start_guard(events)
+    except (OSError, tracefs.NoTracefs) as error:
+        log.write(log.ERROR, "kprobe events will stay in tracefs until the next start: %s" % error)
 
 
 def apps_of(args, wanted, sizes):

@@ -6,6 +6,7 @@ up. Only tracefs takes a number (`maxactive`). Events made there outlive us, so 
 """
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -138,7 +139,9 @@ def start_guard(names):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         null = os.open("/dev/null", os.O_RDWR)
-        for descriptor, place in ((reading, 0), (events, 1), (null, 2)):
+        # out of the way first: who was started with a closed stdin has one of them there
+        moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3) for descriptor in (reading, events, null)]
+        for place, descriptor in enumerate(moved):
             os.dup2(descriptor, place)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.read(0, 1)

@@ -92,13 +92,21 @@ GUARDED = """
 import os, sys; sys.path.insert(0, sys.argv[1])
 from ebpf_plugin import tracefs
 tracefs.MOUNTS = (sys.argv[2],)
+append, tries = tracefs._append, []
+def busy_at_first(*what):
+    tries.append(what)
+    if len(tries) < 3:
+        raise OSError(16, "in use")
+    append(*what)
+tracefs._append = busy_at_first
 tracefs.start_guard(["ebpf_plugin/r_a_1"])
 os.kill(os.getpid(), 9)
 """
 
 
-def test_the_guard_cleans_up_after_sigkill(mount):
-    ended = subprocess.run([sys.executable, "-I", "-c", GUARDED, os.path.dirname(PACKAGE), str(mount)],
+@pytest.mark.parametrize("start", [[], ["sh", "-c", 'exec "$@" <&-', "sh"]], ids=["", "closed stdin"])
+def test_the_guard_cleans_up_after_sigkill(mount, start):
+    ended = subprocess.run([*start, sys.executable, "-I", "-c", GUARDED, os.path.dirname(PACKAGE), str(mount)],
                            capture_output=True, timeout=10)
     assert (ended.returncode, ended.stdout, ended.stderr) == (-9, b"", b"")
     deadline = time.monotonic() + 5
