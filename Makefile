@@ -15,7 +15,7 @@ run: ## install what is missing and show the machine live (Ctrl-C ends)
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in virtual machines
 	@tools/setup.sh test
 	$(MAKE) lint
-	$(MAKE) unit
+	$(PYTEST) -q -rs tests/unit tests/golden
 	tools/vm/vm.py build bookworm
 	$(MAKE) -j4 -O here test-kernel KERNEL=bookworm SOME='-m "not releases"'
 
@@ -48,7 +48,8 @@ test-suffering: ## the part about faults and floods
 	$(GUEST_TESTS) $(SUFFERING)
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
-	tools/vm/vm.py run --release $(KERNEL) --append lockdown=confidentiality -- $(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py
+	tools/vm/vm.py run --release $(KERNEL) --timeout 3600 --append lockdown=confidentiality -- \
+		$(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools
@@ -63,6 +64,7 @@ kernel: ## the counting tests on the running kernel
 	$(PYTEST) -q -rs tests/kernel
 
 here: ## what needs this machine itself, in turn, as a plugin of one test would be seen by another
+	@tools/setup.sh test
 	$(MAKE) kernel
 	$(MAKE) agent
 
@@ -70,7 +72,8 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run test test-kernels test-kernel test-counting test-living test-suffering test-lockdown lint unit golden kernel here bench
+.PHONY: help run test test-kernels test-kernel test-counting test-living test-suffering test-lockdown
+.PHONY: lint unit golden kernel here bench
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own
 	@tools/setup.sh test

@@ -129,7 +129,7 @@ def test_nothing_is_left_on_any_rung(clean_kernel, tmp_path, rung, number, statu
         assert programs and maps and events == set(tracefs.made_for(plugin.process.pid))
         assert bool(events) == (rung == "probe")
         plugin.process.send_signal(number)
-        assert plugin.ended()[0] == status
+        assert plugin.ended(PATIENCE)[0] == status
 
 
 def test_ticks_and_once(clean_kernel):

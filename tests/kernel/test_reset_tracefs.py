@@ -19,6 +19,9 @@ def made(monkeypatch):
     if not missing and not os.path.exists(tracefs.root() + "/kprobe_events"):
         missing = "tracefs without kprobe_events"
     assert not (missing and STOCK_KERNEL), missing
+    if not missing and tracefs.ours():
+        assert not STOCK_KERNEL, tracefs.ours()
+        missing = "a machine without an ebpf.plugin that runs"
     if missing:
         pytest.skip(missing)
 

@@ -31,7 +31,6 @@ NO_NETADDR = NO_MODULE % ("netaddr", "no network", "netaddr")
 
 CHARTS, TRAMPOLINES = "charts: ", "charts: all, on trampolines; where the kernel refuses those, "
 PROBES = "all, on probes"
-DIFFER = "on tracepoints, which count a little differently (README.md, Three rungs)"
 TRACEPOINTS = "all, " + DIFFER
 NO_SOCKETS = "all but what TCP and UDP send and receive, " + DIFFER  # as Debian 12's kernel, which is the machine below
 PERHAPS = "what TCP and UDP send and receive (unless the kernel has the tracepoint sock:sock_send_length)"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """What the hooks add to an event: on each rung and in each mode, with nothing attached, with empty programs on the plugin's
 hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to nothing
-attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook that
-the event passes is on another rung.
+attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook of
+charts that the event passes is on another rung.
 
     overhead.py                       on the running kernel, in nanoseconds; as root
     overhead.py --release bookworm    on a stock Debian kernel whose clock counts instructions (tools/vm)
@@ -27,7 +27,7 @@ from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.apps import APPS  # noqa: E402
 
 WITHOUT_APPS = tuple(group for group in GROUPS if group is not APPS)
-# the hooks that an event passes
+# the hooks of charts that an event passes
 PASSES = {
     "open+read+close": {"open", "vfs_open", "create", "read", "close"}, "write": {"write"},
     "tcp-send+recv": {"tcp_send", "tcp_recv"}, "udp-send+recv": {"udp_send", "udp_recv"},
