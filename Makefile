@@ -26,6 +26,7 @@ test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest
 	@rm -f $(RELEASES)
 	@$(MAKE) -k -j3 $(RELEASES); status=$$?; grep -h " workloads exact" $(RELEASES); exit $$status
 
+.PRECIOUS: build/kernel-%.log
 build/kernel-%.log:
 	@mkdir -p build
 	@$(MAKE) -k -O test-kernel test-lockdown KERNEL=$* > $@ 2>&1; status=$$?; cat $@; exit $$status
