@@ -37,7 +37,7 @@ test-kernel: test-counting test-living test-suffering ## the same on one of them
 COUNTING = $(patsubst %,tests/kernel/test_%.py,counts network talk filtered iperf app_counts cgroup_counts)
 LIVING = $(patsubst %,tests/kernel/test_%.py,plugin refusals)
 SUFFERING = $(filter-out $(COUNTING) $(LIVING) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
-GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 -- $(GUEST) python3 -m pytest -q -rs $(SOME)
+GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 $(BOOT) -- $(GUEST) python3 -m pytest -q -rs $(SOME)
 
 test-counting: ## the part of it that says how exact the charts are
 	$(GUEST_TESTS) $(COUNTING)
@@ -49,8 +49,8 @@ test-suffering: ## the part about faults and floods
 	$(GUEST_TESTS) $(SUFFERING)
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
-	tools/vm/vm.py run --release $(KERNEL) --timeout 3600 --append lockdown=confidentiality -- \
-		$(GUEST) python3 -m pytest -q -rs tests/kernel/test_lockdown.py
+	$(GUEST_TESTS) tests/kernel/test_lockdown.py
+test-lockdown: BOOT = --append lockdown=confidentiality
 
 lint: ## the linter alone
 	$(PYTHON) -m flake8 plugin tests tools

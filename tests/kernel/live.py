@@ -67,8 +67,13 @@ class Attached:
 
 def skip_without(rung):
     """Skip the test on a kernel that cannot have `rung`."""
-    missing = missing_feature(rung)
+    skip_for(missing_feature(rung))
+
+
+def skip_for(missing):
+    """Skip the test if something is `missing` ("" if not), which it may not be on a stock kernel."""
     if missing:
+        assert not STOCK_KERNEL, missing
         pytest.skip(missing)
 
 

@@ -12,7 +12,7 @@ from ebpf_plugin.flows import PROTOCOLS, text_of
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.hashmap import HashMap
 from ebpf_plugin.missed import Missed
-from live import COMM, EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
+from live import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
 from talk import WORKS, expected, talk
 
 N = 23
@@ -81,10 +81,7 @@ def adjusted(work, network, wanted):
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_network(networked, pair, work):
-    missing = work.cut and hosts.lacks(*pair, work.cut)
-    if missing:
-        assert not STOCK_KERNEL, missing
-        pytest.skip(missing)
+    skip_for(work.cut and hosts.lacks(*pair, work.cut))
     for _ in range(TRIES):
         missed = networked.missed()
         grown, wanted, rows, wanted_rows = measured(networked, pair, work)

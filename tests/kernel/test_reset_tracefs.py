@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from ebpf_plugin import kernel, tracefs
-from live import STOCK_KERNEL, missing_feature
+from live import skip_for, skip_without
 from plugin import ROOT
 
 FUNCTION = "vfs_fsync_range"
@@ -15,15 +15,9 @@ DEAD = (1 << 22) + 1  # no process gets a number above 2^22 (PID_MAX_LIMIT)
 @pytest.fixture
 def made(monkeypatch):
     """made(name, process): the name of a kprobe event, made as the plugin does for this process. All are gone at the end."""
-    missing = missing_feature("probe")
-    if not missing and not os.path.exists(tracefs.root() + "/kprobe_events"):
-        missing = "tracefs without kprobe_events"
-    assert not (missing and STOCK_KERNEL), missing
-    if not missing and tracefs.ours():
-        assert not STOCK_KERNEL, tracefs.ours()
-        missing = "a machine without an ebpf.plugin that runs"
-    if missing:
-        pytest.skip(missing)
+    skip_without("probe")
+    skip_for("" if os.path.exists(tracefs.root() + "/kprobe_events") else "tracefs without kprobe_events")
+    skip_for("a machine without an ebpf.plugin that runs" if tracefs.ours() else "")
 
     def make(name, process, group=tracefs.GROUP):
         with monkeypatch.context() as patched:

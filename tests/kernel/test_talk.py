@@ -7,7 +7,7 @@ import socket
 import pytest
 
 import hosts
-from live import COMM, STOCK_KERNEL
+from live import COMM, skip_for
 from storm import FIRST_PORT, storm
 from talk import WORKS, expected, talk
 from wire import V4, V6
@@ -22,10 +22,7 @@ COUNTERS |= {"tcp_close", "tcp_retransmit", "accept_tcp", "connect_v4", "connect
 def told(pair, request):
     """(Work, Heard)"""
     work = request.param
-    missing = work.cut and hosts.lacks(*pair, work.cut)
-    if missing:
-        assert not STOCK_KERNEL, missing
-        pytest.skip(missing)
+    skip_for(work.cut and hosts.lacks(*pair, work.cut))
     return work, talk(*pair, work, N, COMM)
 
 
