@@ -124,7 +124,7 @@ class Ladder:
         if not kind:
             raise OSError(errno.ENOENT, "no kprobe events")
         text = kernel.ctypes.create_string_buffer(symbol.encode())
-        return kernel.perf_event_open(int(kind), int(at_return), kernel.ctypes.addressof(text))
+        return kernel.perf_event_open(int(kind), 0, kernel.ctypes.addressof(text))
 
     def _tracepoint(self, tracepoint, held):
         for event in tracepoint.events:
