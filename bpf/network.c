@@ -66,9 +66,9 @@ ON_FENTRY(tcp_close, closed(READ_DIRECT, arg0))
 ON_KPROBE(tcp_close, closed(READ_BY_HELPER, arg0))
 ON_RAW(tcp_destroy_sock, closed(READ_BY_HELPER, arg0))
 
-/* tcp:tcp_retransmit_skb(sk, skb). No function stands for it: __tcp_retransmit_skb() is where all come together, and is inlined
+/* tcp_retransmit_skb(sk, skb). No function stands for it: __tcp_retransmit_skb() is where all come together, and is inlined
  * into one of its callers (Debian 6.1), as a probe on it shows. */
-inline_int retransmitted(u64 sk, int failed)
+inline_int retransmitted(u64 sk, int failed, int inbound)
 {
 	struct peer peer = {};
 	int serves;
@@ -81,7 +81,7 @@ inline_int retransmitted(u64 sk, int failed)
 	network_add(row_of_socket(sk, &peer), TCP_RETRANSMITS);
 	if (!CONNECTIONS)
 		return 0;
-	serves = is_service(&peer, IPPROTO_TCP);
+	serves = inbound || is_service(&peer, IPPROTO_TCP);
 	if (!passes_address(&peer) || !passes_port(serves ? peer.local_port : peer.remote_port))
 		return 0;
 	add_to_flow(&peer, IPPROTO_TCP, serves, RETRANSMITTED, 0);
@@ -89,10 +89,13 @@ inline_int retransmitted(u64 sk, int failed)
 }
 /* the tracepoint has the error since 6.15, before that it told of successes only */
 #if NARGS_TRACE_tcp_retransmit_skb > 2
-ON_RAW(tcp_retransmit_skb, retransmitted(arg0, (int)arg2))
+ON_RAW(tcp_retransmit_skb, retransmitted(arg0, (int)arg2, 0))
 #else
-ON_RAW(tcp_retransmit_skb, retransmitted(arg0, 0))
+ON_RAW(tcp_retransmit_skb, retransmitted(arg0, 0, 0))
 #endif
+/* tcp_retransmit_synack(sk, req): the answer to a request for a connection goes another way (tcp_rtx_synack), and there is no
+ * socket yet. A struct request_sock begins as a socket does. */
+ON_RAW(tcp_retransmit_synack, retransmitted(arg1, 0, 1))
 
 inline_int connecting(u64 sk, struct peer *peer)
 {

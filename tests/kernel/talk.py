@@ -114,6 +114,10 @@ WORKS = [
          at_least={"Tcp.RetransSegs": 1, "TcpExt.TCPTimeouts": 1}, kernel={"TcpExt.TCPLossProbes": 0}, **connection(OUT4)),
     Work("tcp4-loss-probe", t.retransmit(V4, "neighbour", True), t.answer_in_turn(V4),
          at_least={"Tcp.RetransSegs": 1, "TcpExt.TCPLossProbes": 1}, **connection(OUT4)),
+    Work("tcp4-answers-lost", t.lose_answers(V4), t.request_at_once(V4),
+         at_least={"Tcp.RetransSegs": 1, "TcpExt.TCPSynRetrans": 1}, **accepted()),
+    Work("tcp6-answers-lost", t.lose_answers(V6), t.request_at_once(V6),
+         at_least={"Tcp.RetransSegs": 1, "TcpExt.TCPSynRetrans": 1}, **accepted()),
     # UDP, connected
     Work("udp4-client", u.client(V4, ask), UDP_SERVED4, **moves("udp", OUT4, **ASKED)),
     Work("udp6-client", u.client(V6, ask), UDP_SERVED6, **moves("udp", OUT6, **ASKED)),

@@ -114,6 +114,39 @@ def retransmit(way, how, probes):
     return work
 
 
+def lose_answers(way):
+    """N requests for a connection are answered, each in vain at first."""
+    def work(end, n):
+        listener = end.tcp(way).serve(way, end.port)
+        with end.host.cut(end.other, "neighbour"):
+            end.say()
+            end.hear()
+        accepted = [listener.accept() for _ in range(n)]
+        end.say()
+        for wire in accepted:
+            answer(end, wire)
+        listener.close()
+    return work
+
+
+def request_at_once(way):
+    def work(end, n):
+        end.hear()
+        wires = [end.tcp(way) for _ in range(n)]
+        for wire in wires:
+            wire.socket.setblocking(False)
+            expect(wire.connect(way.to(end.other), end.port), errno.EINPROGRESS)
+            wire.socket.setblocking(True)
+        end.say()
+        end.hear()
+        for wire in wires:
+            expect(wire.send(ASK), ASK)
+        for wire in wires:
+            expect(wire.recv_all(ANSWER), ANSWER)
+            wire.close()
+    return work
+
+
 def answer_in_turn(way):
     def work(end, n):
         listener = end.tcp(way).serve(way, end.port)

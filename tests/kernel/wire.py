@@ -218,7 +218,7 @@ class End:
 
 class Heard(NamedTuple):
     """What the calls of the measured end returned, as in a Tally without zeros, and tcp_retransmit as the kernel counted it;
-    the counters of the other end, likewise; how much the kernel's counters of the measured host have grown; how long its
+    the counters of the other end; how much the kernel's counters of the measured host have grown; how long its
     end took."""
     counters: dict
     rows: dict
@@ -231,7 +231,7 @@ def converse(here, there, port, functions, comm=None):
     """Heard, when functions[0](end) has run on the host `here`, by the name `comm`, and functions[1](end) on `there`."""
     pipes = [os.pipe(), os.pipe()]
     ends = End(here, there, port, pipes[0][0], pipes[1][1]), End(there, here, port, pipes[1][0], pipes[0][1])
-    before, before_there = here.counters(), there.counters()
+    before = here.counters()
     try:
         mine = here.start(_tell, ends[0], functions[0], comm=comm)
         (counters, rows, seconds), theirs = hosts.results(mine, there.start(_tell, ends[1], functions[1]))
@@ -240,10 +240,8 @@ def converse(here, there, port, functions, comm=None):
             os.close(pipe[0])
             os.close(pipe[1])
     grown = {name: value - before.get(name, 0) for name, value in here.counters().items()}
-    there_again = there.counters()["Tcp.RetransSegs"] - before_there["Tcp.RetransSegs"] if there is not here else 0
-    for of_end, again in (counters, grown["Tcp.RetransSegs"]), (theirs[0], there_again):
-        if again:
-            of_end["tcp_retransmit"] = again
+    if grown["Tcp.RetransSegs"]:
+        counters["tcp_retransmit"] = grown["Tcp.RetransSegs"]
     return Heard(counters, rows, theirs[0], grown, seconds)
 
 

@@ -97,7 +97,8 @@ NETWORK = Group(
             name="retransmit",
             counters=("tcp_retransmits", "out_retransmits", "in_retransmits"),
             # no function: bpf/network.c
-            tracepoints=(Tracepoint("tcp_retransmit_skb_raw", ("tcp_retransmit_skb",), raw=True),),
+            tracepoints=(Tracepoint("tcp_retransmit_skb_raw", ("tcp_retransmit_skb",), raw=True),
+                         Tracepoint("tcp_retransmit_synack_raw", ("tcp_retransmit_synack",), raw=True)),
         ),
         Hook(
             name="connections",
