@@ -1,4 +1,5 @@
 """What goes wrong on real machines while the plugin counts: no count is lost, nothing grows, nothing crashes."""
+import ctypes
 import errno
 import os
 import pathlib
@@ -84,6 +85,8 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         os.mkfifo("pipe")
         resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n, 2 * n))
         threading.stack_size(65536)
+        # else the first thread that ends opens it (pthread_exit), when there may be no instance left (seen on 5.10)
+        ctypes.CDLL("libgcc_s.so.1")
         begun, opened = threading.Semaphore(0), threading.Semaphore(0)
 
         def sleeper():
@@ -102,23 +105,21 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         for _ in range(count):
             opened.acquire()
         os.close(reader)
-        os.unlink("pipe")
 
-    # What others open while all instances are in use is missed as well: then once more. On a preemptible kernel one is
-    # preempted inside a program, too (7.2, also in tracepoints of system calls): the kernel does not run that program for
-    # others on that CPU meanwhile, and counts them itself.
-    for _ in range(5):
-        before, missed_before = counting.values(), {name: missed_at(counting, name) for name in COUNTED_BY}
-        workload.run(sleepers, COMM, n, tmp_path)
-        found = grown(counting, before)
-        missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
-        for dimension in ("file_descriptor.open", "vfs_open.open"):
-            assert found[dimension] <= n + 1 <= found[dimension] + missed_by[dimension]
-            assert missed_by[dimension] or "probe" not in counting.rungs()[dimension]
-        of_others = sum(found[name] + missed_by[name] - n - 1 for name in ("file_descriptor.open", "vfs_open.open"))
-        if not of_others or not STOCK_KERNEL:
-            break
-    assert not of_others or not STOCK_KERNEL
+    before, missed_before = counting.values(), {name: missed_at(counting, name) for name in COUNTED_BY}
+    workload.run(sleepers, COMM, n, tmp_path)
+    found = grown(counting, before)
+    missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
+    # On a preemptible kernel one is preempted inside a program as well (7.2, tracepoints of system calls, too): the kernel
+    # does not run that program for others on that CPU meanwhile, and counts them itself.
+    for dimension in ("file_descriptor.open", "vfs_open.open"):
+        missed = missed_by[dimension]
+        if "probe" in counting.rungs()[dimension]:
+            assert missed > 0
+        if STOCK_KERNEL:
+            assert found[dimension] + missed == n + 1
+        else:  # what other processes miss is in it
+            assert found[dimension] <= n + 1 <= found[dimension] + missed
     on_system_calls = "tracepoint" in counting.rungs()["vfs_create.create"]
     created = found.get("vfs_create.create", 0)
     assert n - missed_by["vfs_create.create"] <= created <= n if on_system_calls else created == 0
