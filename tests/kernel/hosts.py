@@ -78,6 +78,11 @@ class Host:
         """{"Tcp.ActiveOpens": value, "Udp6InDatagrams": value, ...}: what the kernel says of this host."""
         return self.run(_read_counters)
 
+    def retransmissions(self):
+        """Segments sent again so far, answers to requests for a connection among them. A slow machine sends some unasked,
+        even when everything has been said."""
+        return self.counters()["Tcp.RetransSegs"]
+
     @contextlib.contextmanager
     def cut(self, other, how):
         """Nothing gets from here to the other host meanwhile, and nobody here is told. `how` is a key of CUTS."""

@@ -3,7 +3,7 @@
 `adds` is {counter: for each event}, `once` {counter: beside that, for the whole}, `rows` {(direction, protocol, remote
 address or None for inbound): values of an event as in wire.ROW}; a packet is a call that moved more than 0 bytes, and the
 service port of all rows is the workload's. What is `measured` is known only when it has happened: the workload's calls tell.
-`system_call` replaces it for hooks on system calls, as in cases.py. tcp_retransmit is always the kernel's own count.
+`system_call` replaces it for hooks on system calls, as in cases.py. For tcp_retransmit there is Host.retransmissions().
 
 A socket for IPv6 that talks to an IPv4 address counts as IPv4.
 """
@@ -166,7 +166,7 @@ def expected(work, n, heard):
     are only measured are taken from `heard`."""
     counters = collections.Counter({name: n * value for name, value in work.adds.items()})
     counters.update(work.once)
-    for name in (*work.measured, "tcp_retransmit"):
+    for name in work.measured:
         counters[name] = heard.counters.get(name, 0)
     rows = {(direction, protocol, work.port, remote): tuple(n * value for value in values)
             for (direction, protocol, remote), values in work.rows.items()}

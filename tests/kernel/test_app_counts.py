@@ -493,10 +493,6 @@ def of_tally(name, counters):
         "outbound_conn_v4": total("connect_v4"), "outbound_conn_v6": total("connect_v6")}.items()}
 
 
-def retransmissions(host):
-    return host.counters()["Tcp.RetransSegs"]
-
-
 def push(end, n):
     """As talk_tcp.retransmit(), by the one that has accepted."""
     listener = end.tcp(V4).serve(V4, end.port)
@@ -540,29 +536,24 @@ def test_who_talks(apps, stage, pair, name, where):
     growth, segments = Growth(apps), Growth(apps, without=())
     one, other = TALKS[name]
     there = pair[1] if where == "two-hosts" else pair[0]
-    before = [retransmissions(host) for host in (pair[0], there)]
+    whose = [(pair[0], {"beta"}), (there, {"epsilon"})] if where == "two-hosts" else [(there, {"beta", "epsilon"})]
+    if "listener" in name and "tracepoint" not in apps.rungs("outbound_conn_v4"):
+        whose[0][1].add("other")  # functions say who listens when it accepts, the tracepoint at listen(2)
+    before = [host.retransmissions() for host, _ in whose]
     port = 7700 + list(TALKS).index(name)
     heard = converse(pair[0], there, port, [
         called(BETA, lambda end: one(end, N)), called(EPSILON, lambda end: other(end, N))])
     growth.expect(merged(of_tally("beta", heard.counters), of_tally("epsilon", heard.theirs)),
                   {chart.id for chart in apps.charts if chart.group != "network"} | {SENT_AGAIN})
 
-    sent_again = {}
-    # functions say who listens when it accepts, the tracepoint (which comes first by itself) at listen(2)
-    early = {"other"} if "listener" in name and "tracepoint" not in apps.rungs("outbound_conn_v4") else set()
-
-    def as_the_kernel_says():
-        """A slow machine sends some again unasked, even when everything has been said. Of one host only the sum is known."""
-        sent_again["kernel"] = [retransmissions(host) - count for host, count in zip((pair[0], there), before)]
+    def sent_again():
+        """[(segments that count for who is there, segments by the kernel)] of each host"""
         grown = segments.grown()
-        sent_again["rows"] = [sum(grown.get((who, SENT_AGAIN), 0) for who in whose)
-                              for whose in ({"beta"} | early, {"epsilon"})]
-        if there is pair[0]:
-            sent_again.update(kernel=sent_again["kernel"][:1], rows=[sum(sent_again["rows"])])
-        return sent_again["kernel"] == sent_again["rows"]
+        return [(sum(grown.get((who, SENT_AGAIN), 0) for who in names), host.retransmissions() - count)
+                for (host, names), count in zip(whose, before)]
 
-    assert until(as_the_kernel_says), sent_again
-    assert sent_again["kernel"][0] >= (N if "retransmits" in name else 0)
+    assert until(lambda: all(ours == kernels for ours, kernels in sent_again())), sent_again()
+    assert sent_again()[0][1] >= (N if "retransmits" in name else 0)
 
 
 # the command

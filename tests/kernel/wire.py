@@ -217,9 +217,8 @@ class End:
 
 
 class Heard(NamedTuple):
-    """What the calls of the measured end returned, as in a Tally without zeros, and tcp_retransmit as the kernel counted it;
-    the counters of the other end; how much the kernel's counters of the measured host have grown; how long its
-    end took."""
+    """What the calls of the measured end returned, as in a Tally without zeros; the counters of the other end; how much the
+    kernel's counters of the measured host have grown; how long its end took."""
     counters: dict
     rows: dict
     theirs: dict
@@ -240,8 +239,6 @@ def converse(here, there, port, functions, comm=None):
             os.close(pipe[0])
             os.close(pipe[1])
     grown = {name: value - before.get(name, 0) for name, value in here.counters().items()}
-    if grown["Tcp.RetransSegs"]:
-        counters["tcp_retransmit"] = grown["Tcp.RetransSegs"]
     return Heard(counters, rows, theirs[0], grown, seconds)
 
 
