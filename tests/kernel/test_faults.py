@@ -105,21 +105,23 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         for _ in range(count):
             opened.acquire()
         os.close(reader)
+        os.unlink("pipe")
 
-    before, missed_before = counting.values(), {name: missed_at(counting, name) for name in COUNTED_BY}
-    workload.run(sleepers, COMM, n, tmp_path)
-    found = grown(counting, before)
-    missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
     # On a preemptible kernel one is preempted inside a program as well (7.2, tracepoints of system calls, too): the kernel
-    # does not run that program for others on that CPU meanwhile, and counts them itself.
-    for dimension in ("file_descriptor.open", "vfs_open.open"):
-        missed = missed_by[dimension]
-        if "probe" in counting.rungs()[dimension]:
-            assert missed > 0
-        if STOCK_KERNEL:
-            assert found[dimension] + missed == n + 1
-        else:  # what other processes miss is in it
-            assert found[dimension] <= n + 1 <= found[dimension] + missed
+    # does not run that program for others on that CPU meanwhile, and counts them itself. It does not say whose it counts: if
+    # an open of another process is among them (7.2: one of 802), once more.
+    for _ in range(5):
+        before, missed_before = counting.values(), {name: missed_at(counting, name) for name in COUNTED_BY}
+        workload.run(sleepers, COMM, n, tmp_path)
+        found = grown(counting, before)
+        missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
+        for dimension in ("file_descriptor.open", "vfs_open.open"):
+            assert found[dimension] <= n + 1 <= found[dimension] + missed_by[dimension]
+            assert missed_by[dimension] or "probe" not in counting.rungs()[dimension]
+        of_others = sum(found[name] + missed_by[name] - n - 1 for name in ("file_descriptor.open", "vfs_open.open"))
+        if not of_others or not STOCK_KERNEL:
+            break
+    assert not of_others or not STOCK_KERNEL
     on_system_calls = "tracepoint" in counting.rungs()["vfs_create.create"]
     created = found.get("vfs_create.create", 0)
     assert n - missed_by["vfs_create.create"] <= created <= n if on_system_calls else created == 0
