@@ -35,7 +35,7 @@ test-kernel: test-counting test-living test-suffering ## the same on one of them
 
 # Guests for parts of it that can run side by side: much of it is waiting.
 COUNTING = $(patsubst %,tests/kernel/test_%.py,counts network talk filtered iperf app_counts cgroup_counts)
-LIVING = $(patsubst %,tests/kernel/test_%.py,plugin refusals)
+LIVING = $(patsubst %,tests/kernel/test_%.py,plugin refused)
 SUFFERING = $(filter-out $(COUNTING) $(LIVING) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
 GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 $(BOOT) -- $(GUEST) python3 -m pytest -q -rs $(SOME)
 

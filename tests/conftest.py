@@ -1,8 +1,9 @@
-"""For every ring of tests: the package of this checkout, and how to accept new golden files."""
+"""For every kind of test: the package of this checkout, what unit tests share, and how to accept new golden files."""
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "plugin"))
+TESTS = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(TESTS), "plugin"), os.path.join(TESTS, "unit")]
 
 
 def pytest_addoption(parser):

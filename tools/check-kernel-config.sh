@@ -203,7 +203,7 @@ otherwise() { # MODE
 	[ "$network$reading" != yn ] || set -- "$@" connections retransmissions
 	[ "$applications" = y ] || set -- "$@" applications
 	on=
-	[ "$tracepoints" = n ] || on=", on tracepoints, which count a little differently (README.md, Three rungs)"
+	[ "$tracepoints" = n ] || on=", on tracepoints, which count a little differently (README.md, Attach methods)"
 	[ "$calls" = n ] || on=", on probes"
 	echo "$(all_but "$@")$on"
 }

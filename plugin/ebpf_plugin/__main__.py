@@ -4,12 +4,17 @@ from __future__ import annotations
 import argparse
 import os
 
-from . import VERSION, apps_groups, cgroups, config, connections, directories, handoff, kernel, life, log, output, processes
-from . import protocol, privilege, shown, source, steady, tracefs, viewer
-from .counters import possible_cpus
+from . import VERSION, lifecycle, log
+from .collect import cgroups, connections, daemon
+from .compile import source
+from .config import apps_groups, directories, ebpf_conf, network_viewer
 from .groups import GROUPS
 from .groups.network import NETWORK
-from .lineup import apps_lineup, lineup
+from .kernel import bpf, privileges, procfs, tracefs
+from .load import handoff, running_processes
+from .model import series
+from .model.select import select_application_charts, select_charts
+from .outputs import netdata, netdata_protocol
 
 
 def arguments(argv=None):
@@ -43,8 +48,8 @@ def _positive(text):
 
 def settings(args, environment):
     """The Settings of files and flags; what is wrong in the files is logged."""
-    paths = [os.path.join(directory, config.NAME) for directory in directories.configuration(args.config, environment)]
-    found, messages = config.load(paths)
+    paths = [os.path.join(directory, ebpf_conf.NAME) for directory in directories.configuration(args.config, environment)]
+    found, messages = ebpf_conf.load(paths)
     if args.config and not os.path.exists(paths[0]):
         messages.append("%s:1: there is no such file; the stock configuration holds" % paths[0])
     for message in messages:
@@ -64,14 +69,14 @@ def settings(args, environment):
 def main(argv=None):
     """Returns the exit status for a mistake in the arguments; a plugin that ran ends in life.leave()."""
     args = arguments(argv)
-    life.on_signals()
+    lifecycle.on_signals()
     try:
-        with privilege.unused():
+        with privileges.unused():
             wanted = settings(args, os.environ)
         status = run(args, wanted)
-    except life.Stop as stop:
+    except lifecycle.Stop as stop:
         status = stop.status
-    life.leave(status)
+    lifecycle.exit_now(status)
 
 
 def run(args, wanted):
@@ -85,7 +90,7 @@ def run(args, wanted):
     if args.show_bpf:
         return show_bpf(groups, wanted, sizes)
     plan = {
-        "groups": [group.name for group in groups], "mode": wanted.mode, "rung": wanted.rung,
+        "groups": [group.name for group in groups], "mode": wanted.mode, "method": wanted.method,
         "bpf": directories.data("bpf"), "sizes": sizes,
         "filters": network and {"ports": network.ports, "networks": network.networks},
         "test": {"comm": os.environ.get("EBPF_PLUGIN_TEST_COMM", ""), "netns": os.environ.get("EBPF_PLUGIN_TEST_NETNS", "")},
@@ -98,9 +103,9 @@ def run(args, wanted):
         return give_up(args, str(failure))
     guard(loaded.events)
     if args.check:
-        from . import check
+        from .commands import check
         return check.report(groups, wanted, loaded)
-    charts = lineup(groups, wanted.mode, loaded.hooks)
+    charts = select_charts(groups, wanted.mode, loaded.hooks)
     complain(loaded)
     for warning in loaded.warnings:
         log.write(log.ERROR, warning)
@@ -108,7 +113,7 @@ def run(args, wanted):
         return give_up(args, "no hook could be attached; ebpf.plugin --check says more")
     state = {
         "programs": loaded.programs, "events": tuple(loaded.events),
-        "shown": shown.pack(charts), "ticks": args.ticks,
+        "shown": series.pack(charts), "ticks": args.ticks,
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", wanted.every)),
         "connections": None, "apps": None, "cgroups": None,
@@ -118,18 +123,18 @@ def run(args, wanted):
     if wanted.connections and "flows" in loaded.tables:
         state["connections"] = connections.plan(
             NETWORK, wanted.mode, loaded.hooks["network"], network, loaded.tables["flows"], sizes["FLOWS_MAX"])
-    if "apps" in loaded.hooks and all(hook["rung"] for hook in loaded.hooks["apps"].values()):
+    if "apps" in loaded.hooks and all(hook["method"] for hook in loaded.hooks["apps"].values()):
         state["apps"] = enter_apps(applications, loaded, groups, wanted)
     if "cgroup_rows" in loaded.tables:
         state["cgroups"] = {**control_groups, "first": sizes["APPS"] if "apps" in loaded.maps else 1,
                             "tables": loaded.tables,
-                            "charts": shown.pack(apps_lineup(groups, wanted.mode, loaded.hooks))}
+                            "charts": series.pack(select_application_charts(groups, wanted.mode, loaded.hooks))}
     if args.debug:
-        from . import table
-        steady.run(state, table.view(charts, loaded, wanted))
+        from .outputs import terminal
+        daemon.run(state, terminal.view(charts, loaded, wanted))
         return 0
-    output.declare(charts, wanted.every)
-    return steady.become(state, loaded.descriptors)
+    netdata.declare(charts, wanted.every)
+    return daemon.execute(state, loaded.descriptors)
 
 
 def network_of(wanted):
@@ -137,13 +142,13 @@ def network_of(wanted):
     if not wanted.network:
         return None, {}
     try:
-        network, messages = viewer.settle(wanted, os.environ)
+        network, messages = network_viewer.settle(wanted, os.environ)
     except ImportError as error:
         log.write(log.ERROR, "no network viewer: %s (apt-get install python3-netaddr)" % error)
         return None, {}
     for message in messages:
         log.write(log.ERROR, message)
-    return network, viewer.sizes(network, possible_cpus(), wanted.connections)
+    return network, network_viewer.sizes(network, procfs.possible_cpus(), wanted.connections)
 
 
 def guard(events):
@@ -159,16 +164,16 @@ def apps_of(args, wanted, sizes):
     """apps_groups.Groups, or None if nobody wants it; adds the sizes of its maps. What is wrong in the file is logged."""
     if "apps" not in wanted.groups():
         return None
-    if not processes.are_those_of_the_machine():
+    if not running_processes.are_those_of_the_machine():
         log.write(log.ERROR, "no charts of applications: this is a pid namespace of its own, where processes have other "
                   "numbers than in the kernel (start the container with --pid=host)")
         return None
-    if not processes.are_visible():
+    if not running_processes.are_visible():
         log.write(log.ERROR, "no charts of applications: /proc hides the processes of others (mount it without hidepid, "
                   "or with gid= of a group that the plugin is in)")
         return None
     places = [*directories.configuration(args.config, os.environ), directories.data("conf.d")]
-    with privilege.unused():
+    with privileges.unused():
         found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
     for message in messages:
         log.write(log.ERROR, message)
@@ -178,17 +183,17 @@ def apps_of(args, wanted, sizes):
 
 def enter_apps(found, loaded, groups, wanted):
     """What the steady collector needs for applications; the processes that are there already are placed."""
-    rows = processes.enter(loaded.tables, found.rules)
-    charts = apps_lineup(groups, wanted.mode, loaded.hooks)
+    rows = running_processes.enter(loaded.tables, found.rules)
+    charts = select_application_charts(groups, wanted.mode, loaded.hooks)
     return {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": loaded.tables, "rows": tuple(rows),
-            "charts": shown.pack(charts), "processes": wanted.processes}
+            "charts": series.pack(charts), "processes": wanted.processes}
 
 
 def cgroups_of(wanted, sizes):
     """Where control groups are, or None; adds the sizes of their maps."""
     if not (wanted.cgroups and wanted.groups()):
         return None
-    mount = cgroups.mount_of_version_2(kernel.read("/proc/self/mounts"))
+    mount = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts"))
     if not mount:
         log.write(log.ERROR, "no charts of control groups: only version 2 is supported, and it is not mounted "
                   "(boot with systemd.unified_cgroup_hierarchy=1)")
@@ -198,15 +203,15 @@ def cgroups_of(wanted, sizes):
 
 
 def show_bpf(groups, wanted, sizes):
-    from .btf import BTF, NoBTF
+    from .kernel.btf import BTF, NoBTF
     try:
         btf = BTF()
     except NoBTF as error:
         btf = None
         log.write(log.INFO, str(error))
-    for name, value in source.definitions(groups, wanted.mode, kernel.MACHINE, btf, sizes).items():
-        output.write("#define %s %s\n" % (name, value))
-    output.write(source.text(groups, directories.data("bpf"), sizes))
+    for name, value in source.definitions(groups, wanted.mode, bpf.MACHINE, btf, sizes).items():
+        netdata.write("#define %s %s\n" % (name, value))
+    netdata.write(source.text(groups, directories.data("bpf"), sizes))
     return 0
 
 
@@ -214,7 +219,7 @@ def give_up(args, reason):
     """A failure that will not heal: one line, and the agent is told not to start us again."""
     log.write(log.ERROR, reason)
     if not (args.debug or args.check):
-        output.write(protocol.DISABLE)
+        netdata.write(netdata_protocol.DISABLE)
     return 1
 
 
@@ -224,7 +229,7 @@ def complain(loaded):
         log.write(log.ERROR, "%s: not loaded: %s" % (group, why))
     for group, hooks in loaded.hooks.items():
         missing = {name: "; ".join("%s: %s" % tuple(failed) for failed in hook["failed"])
-                   for name, hook in hooks.items() if hook["rung"] is None}
+                   for name, hook in hooks.items() if hook["method"] is None}
         if group == "apps" and missing:
             log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
             continue

@@ -7,13 +7,13 @@ import re
 import signal
 import time
 
-import pytest
-
-import workload as w
 from agent import Agent, programs
-from ebpf_plugin import tracefs
 from left import NEXT_IDS, ids
 from live import COMM
+import pytest
+import workload as w
+
+from ebpf_plugin.kernel import tracefs
 
 CLOSES = w.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
 

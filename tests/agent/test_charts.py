@@ -4,12 +4,11 @@ import os
 import subprocess
 import time
 
-import pytest
-
-import workload as w
 from agent import LAUNCHER, Agent, status
-from live import COMM
 from line_parser import Parser
+from live import COMM
+import pytest
+import workload as w
 
 N = 101
 READ = w.buffer(4096)

@@ -2,9 +2,9 @@
 import pathlib
 import re
 
+from line_parser import Fault, Parser, split
 import pytest
 
-from line_parser import Fault, Parser, split
 from plugin import Plugin
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -11,11 +11,14 @@ import test_golden_applications
 import test_golden_cgroups
 import test_golden_connections
 
-from ebpf_plugin import log, output, shown, steady
-from ebpf_plugin.collector import Collector
-from ebpf_plugin.group import MODES
+from ebpf_plugin import log
+from ebpf_plugin.collect import daemon
+from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.lineup import lineup
+from ebpf_plugin.model import series
+from ebpf_plugin.model.group import MODES
+from ebpf_plugin.model.select import select_charts
+from ebpf_plugin.outputs import netdata
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -55,17 +58,17 @@ class Counters:
         return tuple(self._ticks << place for place in range(self._count))
 
 
-def run(group, mode, rung, but, monkeypatch):
-    hooks = {hook.name: {"rung": but.get(hook.name, rung)} for hook in group.hooks if mode in hook.modes}
-    declared = lineup((group,), mode, {group.name: hooks})
-    output.declare(declared, 1)
-    charts = shown.unpack(shown.pack(declared))
+def run(group, mode, method, but, monkeypatch):
+    hooks = {hook.name: {"method": but.get(hook.name, method)} for hook in group.hooks if mode in hook.modes}
+    declared = select_charts((group,), mode, {group.name: hooks})
+    netdata.declare(declared, 1)
+    charts = series.unpack(series.pack(declared))
     clock = iter(TIMES)
-    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(log, "_said", set())
-    with output.Protocol(charts) as view:
+    with netdata.Protocol(charts) as view:
         collector = Collector(charts, {group.name: Counters(len(group.counters))}, 1)
-        steady.tick(collector, view, SimpleNamespace(wait=lambda: None), len(TIMES) - 1, lambda: None)
+        daemon.tick(collector, view, SimpleNamespace(wait=lambda: None), len(TIMES) - 1, lambda: None)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,16 +7,20 @@ import ctypes
 import struct
 from types import SimpleNamespace
 
-import pytest
 from pluginsd import Agent, of_type
+import pytest
 
-from ebpf_plugin import apps, apps_groups, counters, kernel, log, output, shown, steady
-from ebpf_plugin.apps import Apps
-from ebpf_plugin.collector import Collector
-from ebpf_plugin.counters import Rows
+from ebpf_plugin import log
+from ebpf_plugin.collect import applications, daemon
+from ebpf_plugin.collect.applications import Apps
+from ebpf_plugin.collect.collector import Collector
+from ebpf_plugin.collect.counters import Rows
+from ebpf_plugin.config import apps_groups
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.lineup import apps_lineup, lineup
-
+from ebpf_plugin.kernel import bpf, procfs
+from ebpf_plugin.model import series
+from ebpf_plugin.model.select import select_application_charts, select_charts
+from ebpf_plugin.outputs import netdata
 
 RULES = "shells: sh bash\nweb: nginx\n'my app': *payroll*\nnobody: never"
 OTHER, SHELLS, WEB, MINE, NOBODY = range(5)
@@ -70,9 +74,9 @@ class Kernel:
             raise OSError(5, "Input/output error")
         return bytes(row in self.marks for row in range(size))
 
-    def map_update(self, descriptor, key, value, flags=kernel.BPF_ANY):
+    def map_update(self, descriptor, key, value, flags=bpf.BPF_ANY):
         if descriptor == TABLES["applications"]:
-            assert flags == kernel.BPF_EXIST
+            assert flags == bpf.BPF_EXIST
             self.applications[struct.unpack("=I", key)[0]] = struct.unpack("=IIQ", value)
         else:
             assert descriptor == TABLES["apps_names"]
@@ -83,9 +87,9 @@ class Kernel:
         del self.asked[struct.unpack("=I", key)[0]]
 
     def bpf(self, command, attributes):
-        if command == kernel.BPF_MAP_LOOKUP_BATCH:
+        if command == bpf.BPF_MAP_LOOKUP_BATCH:
             return self._batch(attributes)
-        assert command == kernel.BPF_MAP_LOOKUP_ELEM
+        assert command == bpf.BPF_MAP_LOOKUP_ELEM
         descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
         row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
         sums = [grown(row, self.tick) << place for place in range(count)]
@@ -109,28 +113,28 @@ def run(name, monkeypatch):
     groups, mode, lacking = CASES[name]
     played = Kernel(groups)
     for function in ("bpf", "map_lookup", "map_update", "map_delete"):
-        monkeypatch.setattr(kernel, function, getattr(played, function))
-    monkeypatch.setattr(counters, "possible_cpus", lambda: 2)
-    monkeypatch.setattr(apps, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
-    monkeypatch.setattr(apps, "name_of", {PID: b"java"}.get)
+        monkeypatch.setattr(bpf, function, getattr(played, function))
+    monkeypatch.setattr(procfs, "possible_cpus", lambda: 2)
+    monkeypatch.setattr(applications, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
+    monkeypatch.setattr(applications, "name_of", {PID: b"java"}.get)
     monkeypatch.setattr(log, "_said", set())
     clock = iter(range(1000, 1001 + TICKS))
-    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
 
     found, messages = apps_groups.parse(RULES)
     assert messages == [] and len(found.ids) == NOBODY + 1
-    hooks = {group.name: {hook.name: {"rung": None if hook.name in lacking else "trampoline"}
+    hooks = {group.name: {hook.name: {"method": None if hook.name in lacking else "trampoline"}
                           for hook in group.hooks if mode in hook.modes} for group in groups}
     known = {OTHER}
     readers = {group.name: Rows(number, len(group.counters), TABLES["apps_rows"], len(found.ids), known)
                for number, group in enumerate(groups)}
-    charts, of_host = apps_lineup(groups, mode, hooks), lineup(groups, mode, hooks)
+    charts, of_host = select_application_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
     changing = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": TABLES, "processes": 64,
-                     "charts": shown.pack(charts)}, readers, known)
-    output.declare(of_host, 1)
-    with output.Protocol(of_host) as view:
+                     "charts": series.pack(charts)}, readers, known)
+    netdata.declare(of_host, 1)
+    with netdata.Protocol(of_host) as view:
         collector = Collector(of_host, readers, 1)
-        steady.tick(collector, view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, [changing])
+        daemon.tick(collector, view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, [changing])
     return played, charts, groups
 
 
@@ -147,7 +151,7 @@ def test_golden(name, golden, monkeypatch, capfd):
 def test_the_host_is_the_sum(name, monkeypatch):
     """At every tick, of what each chart of applications says. A row that is new says 0, and a tick later all that it has."""
     texts, agent, came, gaps = [], Agent(), [], 0
-    monkeypatch.setattr(output, "write", texts.append)
+    monkeypatch.setattr(netdata, "write", texts.append)
     _, charts, groups = run(name, monkeypatch)
     of = {group.name: group for group in groups}
     agent.take(texts[0])

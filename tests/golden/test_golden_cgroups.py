@@ -9,14 +9,17 @@ import os
 import struct
 from types import SimpleNamespace
 
-import pytest
 from pluginsd import Agent, of_type
+import pytest
 
-from ebpf_plugin import cgroups, counters, kernel, log, output, shown, steady
-from ebpf_plugin.collector import Collector
+from ebpf_plugin import log
+from ebpf_plugin.collect import cgroups, daemon
+from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.lineup import apps_lineup, lineup
-
+from ebpf_plugin.kernel import bpf, procfs
+from ebpf_plugin.model import series
+from ebpf_plugin.model.select import select_application_charts, select_charts
+from ebpf_plugin.outputs import netdata
 
 MEASURED = tuple(group for group in GROUPS if group.apps)
 TABLES = {"cgroup_rows": 94, "cgroups_asked": 95}
@@ -68,7 +71,7 @@ class Kernel:
             elif self.tick - 1 in ticks:
                 os.rename(self._mount + path, "%s-gone/%d" % (self._mount, number))
 
-    def map_update(self, descriptor, key, value, flags=kernel.BPF_ANY):
+    def map_update(self, descriptor, key, value, flags=bpf.BPF_ANY):
         assert descriptor == TABLES["cgroup_rows"]
         self.placed[key] = struct.unpack("=I", value)[0]
 
@@ -79,9 +82,9 @@ class Kernel:
             self.asked.remove(key)
 
     def bpf(self, command, attributes):
-        if command == kernel.BPF_MAP_LOOKUP_BATCH:
+        if command == bpf.BPF_MAP_LOOKUP_BATCH:
             return self._batch(attributes)
-        assert command == kernel.BPF_MAP_LOOKUP_ELEM
+        assert command == bpf.BPF_MAP_LOOKUP_ELEM
         descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
         row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
         if row == 0 and descriptor == 0:
@@ -107,21 +110,21 @@ def run(name, monkeypatch, directory):
     groups, mode, lacking = CASES[name]
     played = Kernel(groups, directory / "cgroup")
     for function in ("bpf", "map_update", "map_delete"):
-        monkeypatch.setattr(kernel, function, getattr(played, function))
-    monkeypatch.setattr(counters, "possible_cpus", lambda: 2)
+        monkeypatch.setattr(bpf, function, getattr(played, function))
+    monkeypatch.setattr(procfs, "possible_cpus", lambda: 2)
     monkeypatch.setattr(cgroups, "SELDOM", SELDOM)
     monkeypatch.setattr(log, "_said", set())
     clock = iter(range(1000, 1001 + TICKS))
-    monkeypatch.setattr(steady, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    hooks = {group.name: {hook.name: {"rung": None if hook.name in lacking else "trampoline"}
+    monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    hooks = {group.name: {hook.name: {"method": None if hook.name in lacking else "trampoline"}
                           for hook in group.hooks if mode in hook.modes} for group in groups}
-    charts, of_host = apps_lineup(groups, mode, hooks), lineup(groups, mode, hooks)
-    readers, changing = steady._readers({
+    charts, of_host = select_application_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
+    readers, changing = daemon._readers({
         "maps": {group.name: (number, len(group.counters)) for number, group in enumerate(groups)}, "apps": None,
-        "cgroups": {"tables": TABLES, "charts": shown.pack(charts), "first": FIRST, "mount": str(directory / "cgroup")}})
-    output.declare(of_host, 1)
-    with output.Protocol(of_host) as view:
-        steady.tick(Collector(of_host, readers, 1), view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, changing)
+        "cgroups": {"tables": TABLES, "charts": series.pack(charts), "first": FIRST, "mount": str(directory / "cgroup")}})
+    netdata.declare(of_host, 1)
+    with netdata.Protocol(of_host) as view:
+        daemon.tick(Collector(of_host, readers, 1), view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, changing)
     return played, [chart for chart in charts if chart.id not in cgroups.NOT_THEIRS], groups
 
 
@@ -138,7 +141,7 @@ def test_golden(name, golden, monkeypatch, capfd, tmp_path):
 def test_the_host_is_the_sum(name, monkeypatch, tmp_path):
     """At every tick, of what each chart of control groups has drawn. A name that is new says 0."""
     texts, agent = [], Agent()
-    monkeypatch.setattr(output, "write", texts.append)
+    monkeypatch.setattr(netdata, "write", texts.append)
     _, charts, groups = run(name, monkeypatch, tmp_path)
     of = {group.name: group for group in groups}
     assert len(texts) == TICKS + 1

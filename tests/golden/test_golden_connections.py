@@ -4,14 +4,15 @@ In each tick some groups move something; the map and the totals beside it are pl
 """
 from types import SimpleNamespace
 
-import pytest
 from pluginsd import Agent
+import pytest
 
-from ebpf_plugin import connections, log, output, patterns, steady
-from ebpf_plugin.flows import IDLE, KEY, MEASURES
+from ebpf_plugin import log, simple_patterns
+from ebpf_plugin.collect import connections, daemon
+from ebpf_plugin.collect.flows import IDLE, KEY, MEASURES
+from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
-from ebpf_plugin.viewer import Viewer
-
+from ebpf_plugin.outputs import netdata
 
 V4 = bytes(10) + b"\xff\xff"
 V6 = bytes.fromhex("20010db8000000000000000000000001")
@@ -143,20 +144,20 @@ class Clock:
 def run(name, monkeypatch):
     """Let the ticks of a case happen. Returns the kernel before the first one, and a function for that."""
     attached, most, resolver, script = CASES[name]
-    hooks = {hook.name: {"rung": "trampoline" if attached is None or hook.name in attached else None}
+    hooks = {hook.name: {"method": "trampoline" if attached is None or hook.name in attached else None}
              for hook in NETWORK.hooks}
     names = {(443, "TCP"): "https", (53, "UDP"): "domain", (22, "TCP"): "ssh", (514, "UDP"): "syslog"}
-    viewer = Viewer(None, None, most, names, resolver is not None, patterns.parse("*"))
+    viewer = Viewer(None, None, most, names, resolver is not None, simple_patterns.parse("*"))
     kernel = Kernel(script)
     monkeypatch.setattr(connections, "HashMap", lambda *_: kernel)
     clock = Clock(kernel)
-    monkeypatch.setattr(steady, "time", clock)
+    monkeypatch.setattr(daemon, "time", clock)
     monkeypatch.setattr(log, "_said", set())
     connected = connections.Connections(connections.plan(NETWORK, "entry", hooks, viewer, 7, 100), resolver and resolver())
 
     def ticks():
-        with output.Protocol((), 1) as view:
-            steady.tick(clock, view, SimpleNamespace(wait=lambda: None), len(script), lambda: None, [connected])
+        with netdata.Protocol((), 1) as view:
+            daemon.tick(clock, view, SimpleNamespace(wait=lambda: None), len(script), lambda: None, [connected])
 
     return kernel, ticks
 
@@ -193,7 +194,7 @@ def test_shown_and_other_are_the_total(name, monkeypatch):
                 before[chart, end] = total
                 ends.append(drawn == total)
 
-    monkeypatch.setattr(output, "write", take)
+    monkeypatch.setattr(netdata, "write", take)
     ticks()
     assert agent.falls == [] and ends[-1]
 

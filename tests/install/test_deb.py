@@ -4,9 +4,9 @@ import re
 import shutil
 import subprocess
 
+from cleanroot import ROOT, Root, bookworm, package
 import pytest
 
-from cleanroot import ROOT, Root, bookworm, package
 from ebpf_plugin import VERSION
 
 PLUGINS = "/usr/lib/netdata/plugins.d"

@@ -2,9 +2,8 @@
 import os
 import shutil
 
-import pytest
-
 from cleanroot import ROOT, Root
+import pytest
 
 SCRIPT = ROOT / "packaging" / "install.sh"
 PLUGINS = "/opt/netdata/usr/libexec/netdata/plugins.d"

@@ -8,10 +8,10 @@ import tempfile
 
 import pytest
 
-from ebpf_plugin import kernel
+from ebpf_plugin.kernel import capabilities
 
 SOURCE = pathlib.Path(__file__).parents[2] / "packaging" / "launcher.c"
-NUMBERS = {"dac_read_search": 2, "sys_resource": 24, **kernel.CAPABILITIES}
+NUMBERS = {"dac_read_search": 2, "sys_resource": 24, **capabilities.CAPABILITIES}
 FILE = "cap_bpf,cap_perfmon,cap_dac_read_search,cap_sys_admin,cap_sys_resource=p"
 GROUP, MEMBER, STRANGER = 4242, 4243, 4244  # nobody's
 
@@ -27,7 +27,7 @@ print(json.dumps(names))
 
 def mask(*names):
     """The capabilities, as far as this machine's root has them."""
-    return sum(1 << NUMBERS[name] for name in names) & kernel.capabilities()[1]
+    return sum(1 << NUMBERS[name] for name in names) & capabilities.capabilities()[1]
 
 
 HANDED_ON = mask("bpf", "perfmon", "dac_read_search")
@@ -88,7 +88,7 @@ def test_a_stranger_is_refused(launcher):
 
 def test_root_keeps_what_it_has(launcher):
     found = said(launcher, uid=0, gid=0)
-    assert found["CapPrm"] == found["CapEff"] == kernel.capabilities()[1]
+    assert found["CapPrm"] == found["CapEff"] == capabilities.capabilities()[1]
     assert found["NoNewPrivs"] == 1
 
 

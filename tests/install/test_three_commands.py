@@ -4,9 +4,8 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
 from cleanroot import ROOT, Root, bookworm
+import pytest
 
 PROXIES = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
 

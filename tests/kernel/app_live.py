@@ -7,19 +7,22 @@ import os
 import signal
 import time
 
-import pytest
-
 from app_elf import Programs
-from ebpf_plugin import apps_groups, directories, handoff, kernel, processes, shown, tracefs
-from ebpf_plugin.apps import APPLICATION, ASKED, QUESTION, Apps, everybody
-from ebpf_plugin.counters import Counters, Rows
-from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.groups.apps import APPS
-from ebpf_plugin.hashmap import HashMap
-from ebpf_plugin.lineup import apps_lineup, lineup
-from ebpf_plugin.missed import Missed
 from left import ids
 from live import COMM, EVERYTHING, STOCK_KERNEL
+import pytest
+
+from ebpf_plugin.collect.applications import APPLICATION, ASKED, QUESTION, Apps, everybody
+from ebpf_plugin.collect.counters import Counters, Rows
+from ebpf_plugin.collect.missed_events import MissedEvents
+from ebpf_plugin.config import apps_groups, directories
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.apps import APPS
+from ebpf_plugin.kernel import bpf, procfs, tracefs
+from ebpf_plugin.kernel.maps import HashMap
+from ebpf_plugin.load import handoff, running_processes
+from ebpf_plugin.model import series
+from ebpf_plugin.model.select import select_application_charts, select_charts
 from plugin import PATIENCE, Plugin
 
 PID = os.getpid()
@@ -42,29 +45,29 @@ LEAST_SIZES = {"FLOWS_MAX": 1, "CONNECTIONS": 0}
 
 
 class Applications:
-    """What is loaded for one rung and mode, and what the rows say now."""
+    """What is loaded for one attach method and mode, and what the rows say now."""
 
-    def __init__(self, rung, mode):
+    def __init__(self, method, mode):
         self.mode = mode
         found, messages = apps_groups.parse(CONF)
         assert not messages
         self.names = found.names
         self.loaded = handoff.load({
-            "groups": [group.name for group in GROUPS], "mode": mode, "rung": rung, "bpf": directories.data("bpf"),
+            "groups": [group.name for group in GROUPS], "mode": mode, "method": method, "bpf": directories.data("bpf"),
             "test": {}, "filters": EVERYTHING,
             "sizes": {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": ROOM},
         })
         self.tables = self.loaded.tables
-        self.charts = apps_lineup(GROUPS, mode, self.loaded.hooks)
-        self.hosts_charts = lineup(GROUPS, mode, self.loaded.hooks)
-        known = processes.enter(self.tables, found.rules)
+        self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
+        self.hosts_charts = select_charts(GROUPS, mode, self.loaded.hooks)
+        known = running_processes.enter(self.tables, found.rules)
         self.known = set(known)
         self.readers = {group.name: Rows(self.loaded.maps[group.name], len(group.counters), self.tables["apps_rows"],
                                          len(found.ids), self.known) for group in GROUPS if group.name != "apps"}
-        self._missed = Missed(self.loaded.programs, self.loaded.events)
+        self._missed = MissedEvents(self.loaded.programs, self.loaded.events)
         self._counters = Counters(self.loaded.maps["apps"], len(APPS.counters))
         self._apps = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
-                           "rows": tuple(known), "charts": shown.pack(self.charts), "processes": ROOM},
+                           "rows": tuple(known), "charts": series.pack(self.charts), "processes": ROOM},
                           self.readers, self.known)
 
     def read(self):
@@ -96,8 +99,8 @@ class Applications:
         return {(self.names[row], chart.id): sum(counters[place] for place in chart.lines[0].plus)
                 for chart in self.charts for row, counters in self.readers[chart.group].rows.items()}
 
-    def rungs(self, chart):
-        return next(each.lines[0].rungs for each in self.charts if each.id == chart)
+    def methods(self, chart):
+        return next(each.lines[0].methods for each in self.charts if each.id == chart)
 
     def table(self):
         """{pid: (name of its application, address of its task)}, of all processes that the kernel's side knows."""
@@ -287,9 +290,9 @@ def missed_by_anybody():
     found = 0
     for number in ids(11):  # BPF_PROG_GET_NEXT_ID
         with contextlib.suppress(FileNotFoundError):
-            descriptor = kernel.bpf(13, bytearray(number.to_bytes(4, "little") + bytes(8)))  # BPF_PROG_GET_FD_BY_ID
+            descriptor = bpf.bpf(13, bytearray(number.to_bytes(4, "little") + bytes(8)))  # BPF_PROG_GET_FD_BY_ID
             with contextlib.suppress(OSError):
-                found += kernel.recursion_misses(descriptor)
+                found += bpf.recursion_misses(descriptor)
             os.close(descriptor)
     return found
 
@@ -306,7 +309,7 @@ def adopting():
 
 
 def state_of(pid):
-    return kernel.read("/proc/%d/stat" % pid).rpartition(") ")[2][:1]
+    return procfs.read("/proc/%d/stat" % pid).rpartition(") ")[2][:1]
 
 
 class Command(Plugin):

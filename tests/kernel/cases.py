@@ -1,7 +1,7 @@
 """What each workload of N events must add to the charts.
 
 `adds` is {"chart.dimension": events or bytes for one of the N}; what is not named stays as it is. `system_call` replaces
-it for dimensions whose hooks are on system calls (the tracepoint rung), where they say something else than functions do;
+it for dimensions whose hooks are on system calls (tracepoints), where they say something else than functions do;
 the README has the table of these differences. `requested` holds for the bytes of a probe in entry mode.
 """
 import errno

@@ -1,18 +1,17 @@
-"""A real kernel: the programs are loaded once for each rung and mode, and see only processes of a name of our own."""
+"""A real kernel: the programs are loaded once for each method and mode, and see only processes of a name of our own."""
 import os
 import shutil
 import tempfile
 import time
 
-import pytest
-
 import hosts
 from left import left_in_kernel, more_than
 from live import EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
+import pytest
+
 from plugin import PATIENCE, ROOT
 
-
-hooks, cases = {}, {}  # by rung and mode: [(attached there, all) of each test]; outcomes of the exact tests
+hooks, cases = {}, {}  # by attach method and mode: [(attached there, all) of each test]; outcomes of the exact tests
 
 
 def pytest_runtest_logreport(report):
@@ -32,16 +31,16 @@ def pytest_terminal_summary(terminalreporter):
 
 def note_hooks(name, attached):
     """For the summary: `name` is RUNG-MODE."""
-    rungs = [hook["rung"] for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
-    hooks.setdefault(name, []).append((rungs.count(attached.rung), len(rungs)))
+    methods = [hook["method"] for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
+    hooks.setdefault(name, []).append((methods.count(attached.method), len(methods)))
 
 
 @pytest.fixture(scope="session", params=EACH_RUNG_AND_MODE)
 def attached(request):
-    """Attached for each rung that this kernel has, in both modes."""
-    rung, mode = request.param.split("-")
-    skip_without(rung)
-    found = Attached(rung, mode)
+    """Attached for each attach method that this kernel has, in both modes."""
+    method, mode = request.param.split("-")
+    skip_without(method)
+    found = Attached(method, mode)
     note_hooks(request.param, found)
     yield found
     found.close()

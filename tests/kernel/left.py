@@ -2,8 +2,9 @@
 import errno
 import os
 
-from ebpf_plugin import kernel, tracefs
 from live import missing_feature
+
+from ebpf_plugin.kernel import bpf, tracefs
 
 NEXT_IDS = (11, 12)  # BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID
 
@@ -20,7 +21,7 @@ def ids(command):
     while True:
         attributes = bytearray(last.to_bytes(4, "little") + bytes(8))
         try:
-            kernel.bpf(command, attributes)
+            bpf.bpf(command, attributes)
         except OSError as error:
             assert error.errno == errno.ENOENT
             return found

@@ -5,15 +5,17 @@ import resource
 
 import pytest
 
-from ebpf_plugin import attach, directories, handoff, kernel, tracefs
-from ebpf_plugin.btf import BTF, NoBTF
-from ebpf_plugin.collector import Collector
-from ebpf_plugin.counters import Counters
-from ebpf_plugin.group import MODES, RUNGS
+from ebpf_plugin.collect.collector import Collector
+from ebpf_plugin.collect.counters import Counters
+from ebpf_plugin.config import directories
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.groups.network import NETWORK
-from ebpf_plugin.lineup import lineup
+from ebpf_plugin.kernel import bpf, tracefs
+from ebpf_plugin.kernel.btf import BTF, NoBTF
+from ebpf_plugin.load import attach, handoff
+from ebpf_plugin.model.group import ATTACH_METHODS, MODES
+from ebpf_plugin.model.select import select_charts
 
 COMM = "wl-%d" % os.getpid()
 OF_PROCESSES = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # what a process name selects
@@ -21,28 +23,28 @@ EVERYTHING = {"ports": None, "networks": None}
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 
 
-def of_rung(rung, value):
+def of_method(method, value):
     """`value` as a parameter. Tracepoints the machine itself has: in `make test` it is on them, and guests on the rest."""
-    return pytest.param(value, marks=[pytest.mark.releases] if rung == "tracepoint" else [])
+    return pytest.param(value, marks=[pytest.mark.releases] if method == "tracepoint" else [])
 
 
-EACH_RUNG = [of_rung(rung, rung) for rung in RUNGS]
-EACH_RUNG_AND_MODE = [of_rung(rung, "%s-%s" % (rung, mode)) for rung in RUNGS for mode in MODES]
+EACH_RUNG = [of_method(method, method) for method in ATTACH_METHODS]
+EACH_RUNG_AND_MODE = [of_method(method, "%s-%s" % (method, mode)) for method in ATTACH_METHODS for mode in MODES]
 
 
 class Attached:
-    """The whole of what is loaded for one rung and mode, and what the charts say now.
+    """The whole of what is loaded for one attach method and mode, and what the charts say now.
 
     `only` is {"comm": name of a process} or {"netns": number of a network namespace}: nobody else's events count.
     """
 
-    def __init__(self, rung, mode, groups=OF_PROCESSES, only=None, sizes=None, filters=None):
-        self.rung, self.mode, self.groups = rung, mode, groups
+    def __init__(self, method, mode, groups=OF_PROCESSES, only=None, sizes=None, filters=None):
+        self.method, self.mode, self.groups = method, mode, groups
         self.loaded = handoff.load({
-            "groups": [group.name for group in groups], "mode": mode, "rung": rung, "bpf": directories.data("bpf"),
+            "groups": [group.name for group in groups], "mode": mode, "method": method, "bpf": directories.data("bpf"),
             "test": only or {"comm": COMM}, "sizes": sizes or {}, "filters": filters or EVERYTHING,
         })
-        self.shown = lineup(groups, mode, self.loaded.hooks)
+        self.shown = select_charts(groups, mode, self.loaded.hooks)
         self.readers = {group.name: Counters(self.loaded.maps[group.name], len(group.counters)) for group in groups}
         self._collector = Collector(self.shown, self.readers, 1)
 
@@ -55,9 +57,9 @@ class Attached:
             if line.algorithm == "incremental"
         }
 
-    def rungs(self):
-        """{"chart.dimension": rungs of its hooks}"""
-        return {"%s.%s" % (each.id, line.id): line.rungs for each in self.shown for line in each.lines}
+    def methods(self):
+        """{"chart.dimension": attach methods of its hooks}"""
+        return {"%s.%s" % (each.id, line.id): line.methods for each in self.shown for line in each.lines}
 
     def close(self):
         for descriptor in self.loaded.descriptors:
@@ -65,9 +67,9 @@ class Attached:
         tracefs.remove(self.loaded.events)
 
 
-def skip_without(rung):
-    """Skip the test on a kernel that cannot have `rung`."""
-    skip_for(missing_feature(rung))
+def skip_without(method):
+    """Skip the test on a kernel that cannot have `method`."""
+    skip_for(missing_feature(method))
 
 
 def skip_for(missing):
@@ -77,12 +79,12 @@ def skip_for(missing):
         pytest.skip(missing)
 
 
-def missing_feature(rung):
-    """Why this kernel cannot have `rung`, told by something else than our attaching; "" if it should work."""
+def missing_feature(method):
+    """Why this kernel cannot have `method`, told by something else than our attaching; "" if it should work."""
     missing = ""
-    if rung == "probe" and not os.path.exists("/sys/bus/event_source/devices/kprobe"):
+    if method == "probe" and not os.path.exists("/sys/bus/event_source/devices/kprobe"):
         missing = "kernel without kprobes"
-    if rung == "trampoline":
+    if method == "trampoline":
         missing = trampolines_missing()
     assert not (missing and STOCK_KERNEL), missing
     return missing
@@ -96,9 +98,9 @@ def trampolines_missing():
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         number, _ = BTF().function("vfs_read")
-        program = kernel.prog_load(attach.PROG_TRACING, "trial", bytes.fromhex("b7000000000000009500000000000000"),
-                                   attach.TRACE_FENTRY, number)
-        os.close(kernel.raw_tracepoint_open(None, program))
+        program = bpf.prog_load(attach.PROG_TRACING, "trial", bytes.fromhex("b7000000000000009500000000000000"),
+                                attach.TRACE_FENTRY, number)
+        os.close(bpf.raw_tracepoint_open(None, program))
         os.close(program)
     except (NoBTF, OSError) as error:
         return "kernel without trampolines: %s" % error

@@ -13,9 +13,9 @@ PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 PATIENCE = 240  # seconds, for an emulated machine that shares its processor; only what hangs takes so long
 
 
-def on_rung(rung, directory):
-    """A configuration in `directory`, that asks for `rung`."""
-    (directory / "ebpf.conf").write_text("[global]\nebpf co-re tracing = %s\n" % rung)
+def on_method(method, directory):
+    """A configuration in `directory`, that asks for `method`."""
+    (directory / "ebpf.conf").write_text("[global]\nebpf co-re tracing = %s\n" % method)
     return str(directory)
 
 

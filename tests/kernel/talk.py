@@ -11,9 +11,9 @@ import collections
 from typing import NamedTuple
 
 import hosts
+from speech import ANSWER, ASK, MANY, PARTS, SHORT, ask, nothing, peek, recv_nothing, write_read
 import talk_tcp as t
 import talk_udp as u
-from speech import ANSWER, ASK, MANY, PARTS, SHORT, ask, nothing, peek, recv_nothing, write_read
 from wire import MAPPED, V4, V6, converse
 
 THERE4, THERE6 = hosts.V4 % 2, hosts.V6 % 2

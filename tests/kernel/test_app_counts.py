@@ -1,4 +1,4 @@
-"""Exactly N events, exactly N in the row of the application that made them, and none in another: on every rung.
+"""Exactly N events, exactly N in the row of the application that made them, and none in another: on every attach method.
 
 Loading takes most of the time, and whose row it is does not depend on the mode: for most of it, it is the one that has all
 counters.
@@ -8,24 +8,24 @@ import pathlib
 import shutil
 import subprocess
 
-import pytest
-
 import app_elf as elf
-import talk_tcp
-import talk_udp
-import workload
 from app_live import (
-    ALPHA, BETA, Command, DELTA, EPSILON, FRESH, NOBODY_S, PID, TRIES, Applications, Growth, Stage, adopting, ends, exact,
-    merged, missed_by_anybody, of_closes, state_of, until,
+    ALPHA, BETA, DELTA, EPSILON, FRESH, NOBODY_S, PID, TRIES, Applications, Command, Growth, Stage, adopting, ends,
+    exact, merged, missed_by_anybody, of_closes, state_of, until
 )
 from cases import CASES
-from ebpf_plugin import kernel
-from ebpf_plugin.group import ENTRY, RETURN, RUNGS
 from live import COMM, EACH_RUNG, STOCK_KERNEL, skip_without
-from plugin import PLUGIN
+import pytest
 from speech import ANSWER, ASK, ask, expect
+import talk_tcp
+import talk_udp
 from test_counts import expected_of
 from wire import V4, V6, converse
+import workload
+
+from ebpf_plugin.kernel import process, procfs
+from ebpf_plugin.model.group import ATTACH_METHODS, ENTRY, RETURN
+from plugin import PLUGIN
 
 pytestmark = pytest.mark.skipif(not workload.X86, reason="the programs are x86-64's")
 
@@ -50,7 +50,7 @@ OF_HOST = {
 
 @pytest.fixture(scope="module", params=EACH_RUNG)
 def apps(request):
-    """Loaded with a row for each application, for each rung that this kernel has."""
+    """Loaded with a row for each application, for each attach method that this kernel has."""
     skip_without(request.param)
     found = Applications(request.param, RETURN)
     yield found
@@ -65,14 +65,14 @@ def stage(apps):
 
 
 class OfHost:
-    """`apps` with the rungs of the host's dimensions, as test_counts.expected_of() asks for them."""
+    """`apps` with the attach methods of the host's dimensions, as test_counts.expected_of() asks for them."""
 
     def __init__(self, apps):
         self.mode = apps.mode
-        self._rungs = {"%s.%s" % (each.id, line.id): line.rungs for each in apps.hosts_charts for line in each.lines}
+        self._methods = {"%s.%s" % (each.id, line.id): line.methods for each in apps.hosts_charts for line in each.lines}
 
-    def rungs(self):
-        return self._rungs
+    def methods(self):
+        return self._methods
 
 
 # Of all the workloads that test_counts.py has as many as move every chart.
@@ -87,7 +87,7 @@ def adds(apps, names):
     """{chart: what one event of each of these cases adds}"""
     found, host = {}, OfHost(apps)
     for case in CASES:
-        for dimension in host.rungs() if case.name in names else ():
+        for dimension in host.methods() if case.name in names else ():
             chart = "task_error" if dimension.startswith("task_error.") else OF_HOST.get(dimension)
             found = merged(found, {chart: expected_of(case, host, dimension)})
     return {chart: value for chart, value in found.items() if chart and value}
@@ -100,10 +100,10 @@ def test_workloads_count_for_their_application(apps, stage, names, tmp_path):
 
 
 @pytest.mark.releases
-@pytest.mark.parametrize("rung", RUNGS)
-def test_workloads_count_in_entry_mode(rung, tmp_path):
-    skip_without(rung)
-    apps = Applications(rung, ENTRY)
+@pytest.mark.parametrize("method", ATTACH_METHODS)
+def test_workloads_count_in_entry_mode(method, tmp_path):
+    skip_without(method)
+    apps = Applications(method, ENTRY)
     try:
         @exact
         def both(apps, stage):
@@ -125,7 +125,7 @@ def count(apps, names, tmp_path):
             directory.mkdir(exist_ok=True)
             workload.run(case.work, COMM, N, directory)
     # threads are released later, where a tracepoint tells, when the process has another name again; see below
-    late = names == WORKLOADS["threads"] and "tracepoint" in apps.rungs("task_close")
+    late = names == WORKLOADS["threads"] and "tracepoint" in apps.methods("task_close")
     expected = {("beta", chart): N * value for chart, value in adds(apps, names).items()}
     growth.expect(expected, ("task_close",) if late else ())
 
@@ -143,7 +143,7 @@ def test_everything_that_is_charted_of_the_host_is_charted_of_applications(apps)
 
 def exec_opens(apps, name):
     """execve(2) opens the program, in the name of who calls it; on system calls nobody sees that."""
-    return {(name, "vfs_open"): int("tracepoint" not in apps.rungs("vfs_open"))}
+    return {(name, "vfs_open"): int("tracepoint" not in apps.methods("vfs_open"))}
 
 
 @exact
@@ -197,7 +197,7 @@ def test_threads_count_for_their_process_whatever_they_are_called(apps, stage):
     growth = Growth(apps)
     pid = stage.start(stage.write(BETA, elf.closes(N), elf.threaded(thread), elf.call("pause")))
     stage.stopped(pid)
-    assert {kernel.read("/proc/%d/task/%s/comm" % (pid, tid)).strip() for tid in os.listdir("/proc/%d/task" % pid)} == {
+    assert {procfs.read("/proc/%d/task/%s/comm" % (pid, tid)).strip() for tid in os.listdir("/proc/%d/task" % pid)} == {
         BETA, DELTA}
     apps.settle()
     assert apps.of(pid) == "beta"
@@ -233,7 +233,7 @@ def test_exec_by_a_thread_that_is_not_the_first(apps, stage, name, row):
     stage.go_on(pid)
     stage.ended(pid)
     # the first thread has to go; where the kernel tells late of releases, the process may be of the new name by then
-    late = "tracepoint" in apps.rungs("task_close") and ("epsilon", "task_close") not in growth.grown()
+    late = "tracepoint" in apps.methods("task_close") and ("epsilon", "task_close") not in growth.grown()
     released = row if late else "epsilon"
     growth.expect(merged(of_closes(**{"epsilon": N}), of_closes(**{row: M}), ends(row), exec_opens(apps, "epsilon"),
                          {("epsilon", "task_exit"): 1, (released, "task_close"): 1, ("epsilon", "thread_create"): 1}))
@@ -362,9 +362,9 @@ def test_the_first_process_is_other(apps):
 
 def test_the_kernel_s_threads_are_children_of_kthreadd(apps):
     table = apps.table()
-    if kernel.read("/proc/2/comm") != "kthreadd\n":
+    if procfs.read("/proc/2/comm") != "kthreadd\n":
         pytest.skip("a process id namespace that has the kernel's threads")
-    threads = [pid for pid in table if kernel.read("/proc/%d/stat" % pid).rpartition(") ")[2].split()[1:2] == ["2"]]
+    threads = [pid for pid in table if procfs.read("/proc/%d/stat" % pid).rpartition(") ")[2].split()[1:2] == ["2"]]
     assert len(threads) > 10
     assert {table[pid][0] for pid in threads + [2]} == {"kernel"}
 
@@ -386,7 +386,7 @@ def test_a_number_that_is_used_again_is_another_process(apps, stage, first, row)
     old = stage.start(stage.write(first, elf.closes(N)))
     stage.ended(old)
     pid = stage.start(stage.write(BETA, elf.forked_as(old, elf.stop() + elf.closes(M)), elf.waits()))
-    if not until(lambda: kernel.read("/proc/%d/stat" % old).startswith("%d (%s) T %d " % (old, BETA, pid)), 5):
+    if not until(lambda: procfs.read("/proc/%d/stat" % old).startswith("%d (%s) T %d " % (old, BETA, pid)), 5):
         pytest.skip("a machine where nobody else takes the number")
     assert apps.of(old) == "beta"
     # it is released now
@@ -397,7 +397,7 @@ def test_a_number_that_is_used_again_is_another_process(apps, stage, first, row)
     stage.go_on(old)
     stage.ended(pid)
     # where the kernel tells late of the old one's release, nobody knows any more whose it was
-    late = "tracepoint" in apps.rungs("task_close")
+    late = "tracepoint" in apps.methods("task_close")
     growth.expect(merged(of_closes(**{row: N, "beta": M}), ends(row), ends("beta", 2), {("beta", "process_create"): 1}),
                   ("task_close",) if late else ())
 
@@ -430,11 +430,11 @@ def test_thousands_of_short_processes(apps, stage):
 @exact
 def test_the_sum_is_what_the_kernel_itself_has_counted(apps, stage):
     """/proc/stat has all processes and threads since the machine began. Under load, of us and of others."""
-    if "tracepoint" not in apps.rungs("process_create"):
-        pytest.skip("a rung that sees kthreads and io_uring's workers")
+    if "tracepoint" not in apps.methods("process_create"):
+        pytest.skip("an attach method that sees kthreads and io_uring's workers")
 
     def forks():
-        return int(kernel.read("/proc/stat").partition("\nprocesses ")[2].split()[0])
+        return int(procfs.read("/proc/stat").partition("\nprocesses ")[2].split()[0])
 
     def now():
         """(forks since the machine began, what we have counted of them), of one moment."""
@@ -475,9 +475,9 @@ def test_who_is_looked_at_in_a_storm(apps, stage):
 def called(name, function):
     """`function` by a process of this name."""
     def work(end):
-        kernel.set_name(name)
+        process.set_name(name)
         function(end)
-        kernel.set_name("not-counted")
+        process.set_name("not-counted")
     return work
 
 
@@ -537,7 +537,7 @@ def test_who_talks(apps, stage, pair, name, where):
     one, other = TALKS[name]
     there = pair[1] if where == "two-hosts" else pair[0]
     whose = [(pair[0], {"beta"}), (there, {"epsilon"})] if where == "two-hosts" else [(there, {"beta", "epsilon"})]
-    if "listener" in name and "tracepoint" not in apps.rungs("outbound_conn_v4"):
+    if "listener" in name and "tracepoint" not in apps.methods("outbound_conn_v4"):
         whose[0][1].add("other")  # functions say who listens when it accepts, the tracepoint at listen(2)
     before = [host.retransmissions() for host, _ in whose]
     port = 7700 + list(TALKS).index(name)
@@ -677,6 +677,6 @@ def test_netdatas_own_groups(netdatas, tmp_path):
                 for group in names.values():
                     expected[group] = expected.get(group, 0) + n
             assert {group: counted.get(group) for group in expected if counted.get(group, 0) < expected[group]} == {}
-            assert "kernel" in counted or not os.path.exists("/proc/2/comm") or kernel.read("/proc/2/comm") != "kthreadd\n"
+            assert "kernel" in counted or not os.path.exists("/proc/2/comm") or procfs.read("/proc/2/comm") != "kthreadd\n"
             assert total(last, "apps.file_closed") == last["ebpf.file_descriptor"]["close"]
             assert plugin.end() == ""

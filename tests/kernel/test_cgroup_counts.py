@@ -2,11 +2,12 @@
 import os
 import subprocess
 
-import pytest
-
-import workload
-from ebpf_plugin import cgroups, kernel
 from live import COMM, STOCK_KERNEL
+import pytest
+import workload
+
+from ebpf_plugin.collect import cgroups
+from ebpf_plugin.kernel import procfs
 from plugin import Plugin
 
 N = 23
@@ -16,7 +17,7 @@ UNIT = "ebpf-test-%d" % os.getpid()
 @pytest.fixture
 def unit(tmp_path):
     """The directory of a control group as systemd makes them, with one below it."""
-    mount, mounted = cgroups.mount_of_version_2(kernel.read("/proc/self/mounts")), ""
+    mount, mounted = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts")), ""
     if not mount:
         mount = mounted = str(tmp_path / "cgroup2")
         os.mkdir(mount)

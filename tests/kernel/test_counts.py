@@ -1,11 +1,10 @@
-"""Exactly N events, exactly N on the charts, and nothing on any other chart: every rung that the kernel has, both modes."""
+"""Exactly N events, exactly N on the charts, and nothing on any other chart: every attach method, both modes."""
 import time
 
-import pytest
-
-import workload
 from cases import CASES
 from live import COMM, OF_PROCESSES, Releases
+import pytest
+import workload
 
 N = 23
 
@@ -13,7 +12,7 @@ N = 23
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_counts(attached, case, tmp_path):
     before = attached.values()
-    with Releases(attached.rungs()) as releases:
+    with Releases(attached.methods()) as releases:
         workload.run(case.work, COMM, N, tmp_path)
         grown, expected = settled(attached, case, before)
         if without_releases(grown) == without_releases(expected):
@@ -39,20 +38,21 @@ def settled(attached, case, before):
 
 
 def expected_of(case, attached, dimension):
-    """What one event adds to `dimension` on the rung that its hooks are on."""
-    rungs, adds = attached.rungs()[dimension], dict(case.adds)
-    if "tracepoint" in rungs:
+    """What one event adds to `dimension` on the attach method that its hooks are on."""
+    methods, adds = attached.methods()[dimension], dict(case.adds)
+    if "tracepoint" in methods:
         adds.update(case.system_call)
-    if "probe" in rungs and attached.mode == "entry":
+    if "probe" in methods and attached.mode == "entry":
         adds.update(case.requested)
     return adds.get(dimension, 0)
 
 
-def test_every_hook_is_on_the_rung_that_was_asked_for(attached):
-    """Where a rung works at all, it works for every hook that can use it."""
+def test_every_hook_is_on_the_method_that_was_asked_for(attached):
+    """Where an attach method works at all, it works for every hook that can use it."""
     elsewhere = {
         "%s/%s" % (group, name): hook["failed"]
-        for group, hooks in attached.loaded.hooks.items() for name, hook in hooks.items() if hook["rung"] != attached.rung
+        for group, hooks in attached.loaded.hooks.items() for name, hook in hooks.items()
+        if hook["method"] != attached.method
     }
     assert elsewhere == {}
     assert attached.loaded.broken == {}

@@ -1,4 +1,5 @@
 """What goes wrong on real machines while the plugin counts: no count is lost, nothing grows, nothing crashes."""
+import _thread
 import ctypes
 import errno
 import os
@@ -9,20 +10,19 @@ import signal
 import subprocess
 import threading
 import time
-import _thread
 
+from live import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, of_method, skip_without
 import pytest
-
 import workload
-from ebpf_plugin import tracefs
-from ebpf_plugin.missed import Missed
-from live import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, of_rung, skip_without
-from plugin import Plugin, on_rung
+
+from ebpf_plugin.collect.missed_events import MissedEvents
+from ebpf_plugin.kernel import tracefs
+from plugin import Plugin, on_method
 
 CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 
-@pytest.fixture(scope="module", params=["auto", "probe", of_rung("tracepoint", "tracepoint")])
+@pytest.fixture(scope="module", params=["auto", "probe", of_method("tracepoint", "tracepoint")])
 def counting(request):
     """As it is by itself (functions on trampolines, where the kernel has them; tasks on tracepoints), and on the others."""
     skip_without(request.param)
@@ -67,7 +67,7 @@ def test_a_cpu_goes_and_comes_back(counting, tmp_path):
 def test_ten_thousand_short_processes(counting, tmp_path):
     n = 10007
     before = counting.values()
-    with Releases(counting.rungs()) as releases:
+    with Releases(counting.methods()) as releases:
         # vfork is quick on an emulated machine, too
         workload.run(workload.vforks if workload.X86 else workload.children(workload.fork), COMM, n, tmp_path)
         until(lambda: grown(counting, before).get("exit.task", 0) >= n)
@@ -76,8 +76,8 @@ def test_ten_thousand_short_processes(counting, tmp_path):
 
 
 def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
-    """Opens with O_CREAT that are all asleep at the same time, on the tracepoint rung more than vfs_begun has entries for:
-    every call counts, and when they are through the map is empty, so that errors are counted again. On the probe rung more
+    """Opens with O_CREAT that are all asleep at the same time, on tracepoints more than vfs_begun has entries for:
+    every call counts, and when they are through the map is empty, so that errors are counted again. On probes more
     than a kretprobe has instances: what we count and what we log as missed is all."""
     n, fails = 4201, 23
 
@@ -117,12 +117,12 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
         for dimension in ("file_descriptor.open", "vfs_open.open"):
             assert found[dimension] <= n + 1 <= found[dimension] + missed_by[dimension]
-            assert missed_by[dimension] or "probe" not in counting.rungs()[dimension]
+            assert missed_by[dimension] or "probe" not in counting.methods()[dimension]
         of_others = sum(found[name] + missed_by[name] - n - 1 for name in ("file_descriptor.open", "vfs_open.open"))
         if not of_others or not STOCK_KERNEL:
             break
     assert not of_others or not STOCK_KERNEL
-    on_system_calls = "tracepoint" in counting.rungs()["vfs_create.create"]
+    on_system_calls = "tracepoint" in counting.methods()["vfs_create.create"]
     created = found.get("vfs_create.create", 0)
     assert n - missed_by["vfs_create.create"] <= created <= n if on_system_calls else created == 0
     before = counting.values()
@@ -142,7 +142,7 @@ COUNTED_BY = {
 
 def missed_at(counting, dimension):
     """Events that the kernel says that it has not told the programs of this dimension."""
-    missed = Missed(counting.loaded.programs, counting.loaded.events).counts()
+    missed = MissedEvents(counting.loaded.programs, counting.loaded.events).counts()
     return sum(number for name, number in missed.items() if re.fullmatch(COUNTED_BY[dimension], name))
 
 
@@ -154,14 +154,14 @@ done
 """
 
 
-@pytest.mark.parametrize("rung", EACH_RUNG)
-def test_tracefs_is_unmounted_while_it_runs(clean_kernel, rung, tmp_path):
-    skip_without(rung)
+@pytest.mark.parametrize("method", EACH_RUNG)
+def test_tracefs_is_unmounted_while_it_runs(clean_kernel, method, tmp_path):
+    skip_without(method)
     n = 37
-    with Plugin("1", "-r", "-p", "-g", "--config", on_rung(rung, tmp_path), command=("unshare", "-m")) as plugin:
+    with Plugin("1", "-r", "-p", "-g", "--config", on_method(method, tmp_path), command=("unshare", "-m")) as plugin:
         plugin.ticks(2)
         before = plugin.last()
-        assert bool(tracefs.made_for(plugin.process.pid)) == (rung == "probe")
+        assert bool(tracefs.made_for(plugin.process.pid)) == (method == "probe")
         subprocess.run(["nsenter", "-m", "-t", str(plugin.process.pid), "sh", "-c", UNMOUNTED],
                        check=True, stderr=subprocess.DEVNULL)
         workload.run(workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,)), COMM, n, tmp_path)

@@ -2,14 +2,14 @@
 import ipaddress
 import os
 
-import pytest
-
 import hosts
-from ebpf_plugin import config, viewer
-from ebpf_plugin.counters import possible_cpus
 from live import COMM
+import pytest
 from talk import WORKS, expected, talk
 from test_network import TRIES, Network
+
+from ebpf_plugin.config import ebpf_conf, network_viewer
+from ebpf_plugin.kernel.procfs import possible_cpus
 
 N = 7
 NAMES = ("tcp4-client", "tcp6-client", "tcp4-mapped-client", "tcp4-server", "tcp6-server", "udp4-client", "udp6-client")
@@ -21,8 +21,8 @@ THERE = {"4": "10.77.0.2", "6": "fd77::2"}
 def settled(tmp_path, text):
     path = tmp_path / "ebpf.conf"
     path.write_text("[network viewer]\n" + text)
-    wanted, messages = config.load([str(path)])
-    found, said = viewer.settle(wanted, {}, "")
+    wanted, messages = ebpf_conf.load([str(path)])
+    found, said = network_viewer.settle(wanted, {}, "")
     assert messages + said == []
     return found
 
@@ -44,7 +44,7 @@ def test_filters(pair, tmp_path, text, ports, networks):
     """`ports` and `networks` are those that pass, as people read the line."""
     found = settled(tmp_path, text)
     for _ in range(TRIES):
-        network = Network("auto", "entry", pair[0], viewer.sizes(found, possible_cpus(), True),
+        network = Network("auto", "entry", pair[0], network_viewer.sizes(found, possible_cpus(), True),
                           {"ports": found.ports, "networks": found.networks})
         try:
             wanted = traffic(pair, ports, networks)

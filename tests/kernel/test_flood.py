@@ -1,10 +1,10 @@
 """More connections than there is room for: nothing is lost, and the collector stays as small as it was."""
-import pytest
-
 import hosts
 from live import STOCK_KERNEL
-from plugin import Plugin
+import pytest
 from storm import storm
+
+from plugin import Plugin
 
 PORTS = 12503
 # groups of connections: four times the ports; an emulated machine is slow, and an eighth is more than the map holds, too
@@ -41,7 +41,7 @@ def test_a_flood(network, tmp_path, protocol):
         assert of(last, "outbound_bytes.", "_sent") == last[protocol + "_bandwidth.sent"] == sent
         assert of(last, "outbound_packets.", "_sent") == len(others) * EVENTS
         dimensions = never_back(plugin.lines)
-        if protocol == "tcp":  # of a datagram the tracepoint rung does not see the address
+        if protocol == "tcp":  # of a datagram the tracepoint attach method does not see the address
             assert dimensions > 50
             assert last["tcp_outbound_conn.connected_v4"] == len(others) * EVENTS
         assert late <= early + 600  # kB; groups that have left are remembered, as many as are shown

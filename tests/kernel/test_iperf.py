@@ -4,9 +4,8 @@ import os
 import shutil
 import subprocess
 
-import pytest
-
 from live import STOCK_KERNEL
+import pytest
 from test_network import Network
 
 LENGTH = ("-n", "20000003")  # bytes

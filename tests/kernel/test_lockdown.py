@@ -1,12 +1,12 @@
 """A kernel under lockdown=confidentiality (a boot parameter): what needs to read kernel memory is lost, the rest is not."""
-import pytest
-
-from ebpf_plugin import kernel
-from ebpf_plugin.groups import GROUPS
 from live import STOCK_KERNEL
-from test_refusals import FLAGS, agree, charts, every_hook, in_both_modes, run, rungs, without_ftrace
+import pytest
+from test_refusals import FLAGS, agree, charts, every_hook, in_both_modes, methods, run, without_ftrace
 
-pytestmark = pytest.mark.skipif("lockdown=confidentiality" not in kernel.read("/proc/cmdline").split(),
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.kernel import procfs
+
+pytestmark = pytest.mark.skipif("lockdown=confidentiality" not in procfs.read("/proc/cmdline").split(),
                                 reason="a kernel under lockdown=confidentiality")
 
 # they read a member of a structure, where trampolines cannot do it for them
@@ -16,16 +16,16 @@ LOST = {"create", "clone_error", "udp_send", "udp_recv", "retransmit"}
 def test_it_is_locked_down():
     with open("/sys/kernel/security/lockdown", encoding="ascii") as file:
         assert file.read().split() == ["none", "integrity", "[confidentiality]"]
-    assert kernel.locked_down()
+    assert procfs.locked_down()
 
 
 @in_both_modes
 def test_what_it_gives(mode):
     checked = run("--check", *FLAGS[mode])
-    found = rungs(checked)
+    found = methods(checked)
     # applications are not even tried
     assert set(found) == every_hook(mode, [group for group in GROUPS if group.name != "apps"])
-    assert {hook for hook, rung in found.items() if rung == "NOT"} == LOST & set(found)
+    assert {hook for hook, method in found.items() if method == "NOT"} == LOST & set(found)
     assert checked.returncode == 1  # no applications
     agree(checked, mode)
     done = run("--once", *FLAGS[mode])
@@ -44,4 +44,5 @@ def test_without_trampolines(mode):
     with without_ftrace():
         checked = run("--check", *FLAGS[mode])
         agree(checked, mode)
-    assert {hook for hook, rung in rungs(checked).items() if rung != "NOT"} == {"clone", "exit", "release", "tcp_close"}
+    assert {hook for hook, method in methods(checked).items() if method != "NOT"} == {
+                                             "clone", "exit", "release", "tcp_close"}

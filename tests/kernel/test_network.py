@@ -1,19 +1,19 @@
-"""Exactly N events of the network, exactly N on the charts, and for whom: every rung that the kernel has, both modes."""
+"""Exactly N events of the network, exactly N on the charts, and for whom: every attach method, both modes."""
 import collections
 import os
 import time
 
-import pytest
-
-import hosts
 from conftest import note_hooks
-from ebpf_plugin.connections import KEY, KEY_SIZE, VALUE
-from ebpf_plugin.flows import PROTOCOLS, text_of
-from ebpf_plugin.groups.network import NETWORK
-from ebpf_plugin.hashmap import HashMap
-from ebpf_plugin.missed import Missed
+import hosts
 from live import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
+import pytest
 from talk import WORKS, expected, talk
+
+from ebpf_plugin.collect.connections import KEY, KEY_SIZE, VALUE
+from ebpf_plugin.collect.flows import PROTOCOLS, text_of
+from ebpf_plugin.collect.missed_events import MissedEvents
+from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.kernel.maps import HashMap
 
 N = 23
 # Kernels that preempt a program (7.2) do not run it for another task on that CPU meanwhile, and count that (missed.py).
@@ -27,22 +27,22 @@ HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_se
 @pytest.fixture(scope="module", params=EACH_RUNG_AND_MODE)
 def networked(request, pair):
     """Network, which sees the first host of the pair only."""
-    rung, mode = request.param.split("-")
-    skip_without(rung)
-    found = Network(rung, mode, pair[0])
+    method, mode = request.param.split("-")
+    skip_without(method)
+    found = Network(method, mode, pair[0])
     note_hooks(request.param, found.attached)
     yield found
     found.close()
 
 
 class Network:
-    """The network group's programs on one rung, and what they have counted."""
+    """The network group's programs on one attach method, and what they have counted."""
 
-    def __init__(self, rung, mode, host, sizes=None, filters=None):
-        self.attached = Attached(rung, mode, (NETWORK,), {"netns": host.inum}, {
+    def __init__(self, method, mode, host, sizes=None, filters=None):
+        self.attached = Attached(method, mode, (NETWORK,), {"netns": host.inum}, {
             **(sizes or {}), "FLOWS_MAX": ROOM, "CONNECTIONS": 1}, filters)
         self._flows = HashMap(self.attached.loaded.tables["flows"], KEY_SIZE, VALUE, ROOM)
-        self.rungs = {hook.name: self.attached.loaded.hooks["network"][hook.name]["rung"] for hook in NETWORK.hooks}
+        self.methods = {hook.name: self.attached.loaded.hooks["network"][hook.name]["method"] for hook in NETWORK.hooks}
 
     def close(self):
         self.attached.close()
@@ -59,22 +59,22 @@ class Network:
 
     def missed(self):
         """Events that the kernel says that it has not told the programs of, here or there."""
-        return sum(Missed(self.attached.loaded.programs, self.attached.loaded.events).counts().values())
+        return sum(MissedEvents(self.attached.loaded.programs, self.attached.loaded.events).counts().values())
 
     def only_requested(self, protocol):
         """Whether what is said to be sent is what was asked for."""
-        return self.rungs[protocol + "_send"] == "probe" and self.attached.mode == "entry"
+        return self.methods[protocol + "_send"] == "probe" and self.attached.mode == "entry"
 
 
 def adjusted(work, network, wanted):
-    """`wanted` (counters, rows) of functions as the rung can know them."""
+    """`wanted` (counters, rows) of functions as the attach method can know them."""
     counters, rows = collections.Counter(wanted[0]), dict(wanted[1])
-    if network.rungs["tcp_recv"] == "tracepoint":
+    if network.methods["tcp_recv"] == "tracepoint":
         for name, each in work.system_call.items():
             counters[name] = N * each
             if name == "tcp_recv_bytes":
                 rows = {row: (values[0], values[1], 0, 0) for row, values in rows.items()}
-    if network.rungs["udp_send"] == "tracepoint" and "sendto" in work.name:
+    if network.methods["udp_send"] == "tracepoint" and "sendto" in work.name:
         rows = {}  # the address is in the message, which the tracepoint does not have
     return counters, rows
 
@@ -131,12 +131,12 @@ def totals_are_the_rows(network, counters, rows):
                 of_rows = sum(values[place] for row, values in rows.items() if row[:2] == (side, protocol.upper()))
                 total = counters["%s_%s_%s" % (protocol, side, what)]
                 assert of_rows == total or (
-                    of_rows < total and (side, protocol) == ("out", "udp") and "tracepoint" in network.rungs.values())
+                    of_rows < total and (side, protocol) == ("out", "udp") and "tracepoint" in network.methods.values())
 
 
-def test_every_hook_is_on_the_rung_that_was_asked_for(networked):
-    elsewhere = {name for name, rung in networked.rungs.items() if rung != networked.attached.rung}
-    if networked.attached.rung != "tracepoint":
+def test_every_hook_is_on_the_method_that_was_asked_for(networked):
+    elsewhere = {name for name, method in networked.methods.items() if method != networked.attached.method}
+    if networked.attached.method != "tracepoint":
         assert elsewhere == {"retransmit"}  # no function stands for it
     elif not HAS_SOCKET_TRACEPOINTS:
         assert elsewhere == {"tcp_send", "tcp_recv", "udp_send", "udp_recv"}

@@ -7,16 +7,18 @@ import signal
 import subprocess
 import time
 
-import pytest
-
-import workload
 from app_live import LEAST_SIZES
-from ebpf_plugin import directories, handoff, kernel, tracefs
-from ebpf_plugin.group import RUNGS
-from ebpf_plugin.groups import GROUPS
 from left import left_in_kernel, more_than
 from live import COMM, EVERYTHING, OF_PROCESSES, skip_without
-from plugin import PATIENCE, PLUGIN, Plugin, on_rung
+import pytest
+import workload
+
+from ebpf_plugin.config import directories
+from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.kernel import capabilities, tracefs
+from ebpf_plugin.load import handoff
+from ebpf_plugin.model.group import ATTACH_METHODS
+from plugin import PATIENCE, PLUGIN, Plugin, on_method
 
 LITTLE = ("-p", "-g")  # where it does not matter what is loaded: an emulated machine takes 10 s more to compile the rest
 
@@ -115,19 +117,19 @@ def test_it_lives_on_without_an_input(clean_kernel):
         plugin.ticks(3)
 
 
-@pytest.mark.parametrize("rung, number, status", [
-    *((rung, signal.SIGKILL, -signal.SIGKILL) for rung in RUNGS), ("probe", signal.SIGTERM, 0)],
+@pytest.mark.parametrize("method, number, status", [
+    *((method, signal.SIGKILL, -signal.SIGKILL) for method in ATTACH_METHODS), ("probe", signal.SIGTERM, 0)],
     ids=lambda value: str(int(value)) if isinstance(value, int) else value)
-def test_nothing_is_left_on_any_rung(clean_kernel, tmp_path, rung, number, status):
+def test_nothing_is_left_on_any_method(clean_kernel, tmp_path, method, number, status):
     """Of probes something would be: their events are not the descriptors'."""
-    skip_without(rung)
+    skip_without(method)
     before = left_in_kernel()
-    loaded = () if (rung, number) == ("probe", signal.SIGKILL) else LITTLE
-    with Plugin("1", "-r", *loaded, "--config", on_rung(rung, tmp_path)) as plugin:
+    loaded = () if (method, number) == ("probe", signal.SIGKILL) else LITTLE
+    with Plugin("1", "-r", *loaded, "--config", on_method(method, tmp_path)) as plugin:
         plugin.ticks(1)
         programs, maps, events = more_than(before)
         assert programs and maps and events == set(tracefs.made_for(plugin.process.pid))
-        assert bool(events) == (rung == "probe")
+        assert bool(events) == (method == "probe")
         plugin.process.send_signal(number)
         assert plugin.ended(PATIENCE)[0] == status
 
@@ -176,7 +178,7 @@ STAGES_OF_ALL = ["attach network", "attach apps", "hand over"]
 DIES = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from ebpf_plugin import handoff, loader
+from ebpf_plugin.load import handoff, loader
 tell = handoff.tell
 def tell_and_die(sock, **message):
     tell(sock, **message)
@@ -189,9 +191,9 @@ loader.main(int(sys.argv[2]))
 
 @pytest.mark.parametrize("stage", [*STAGES, *(pytest.param(stage, marks=pytest.mark.releases) for stage in STAGES_OF_ALL)])
 def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
-    """On the probe rung in return mode, where it makes events that would outlive it."""
+    """On the probe attach method in return mode, where it makes events that would outlive it."""
     late = stage in STAGES_OF_ALL
-    plan = {"groups": [group.name for group in (GROUPS if late else OF_PROCESSES)], "mode": "return", "rung": "probe",
+    plan = {"groups": [group.name for group in (GROUPS if late else OF_PROCESSES)], "mode": "return", "method": "probe",
             "bpf": directories.data("bpf"), "test": {}, "filters": EVERYTHING,
             "sizes": {**LEAST_SIZES, "APPS": 2, "APPS_PROCESSES": 1024} if late else {}}
     with pytest.raises(handoff.LoaderFailed, match="the loader died after stage '%s'" % stage):
@@ -228,7 +230,7 @@ def test_the_collector_is_small_and_alone_and_without_privilege(clean_kernel):
         assert re.search(r"THP_enabled:\s+0\n", status)
         assert (proc / "task" / proc.name / "children").read_text() == ""
         held = int(re.search(r"CapEff:\s+(\w+)", status).group(1), 16)
-        assert held & ~(1 << kernel.CAPABILITIES["bpf"]) == 0
+        assert held & ~(1 << capabilities.CAPABILITIES["bpf"]) == 0
         assert re.search(r"NoNewPrivs:\s+1", status)
         plugin.ticks(1)
 

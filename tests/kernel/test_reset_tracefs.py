@@ -2,10 +2,10 @@
 import os
 import subprocess
 
+from live import skip_for, skip_without
 import pytest
 
-from ebpf_plugin import kernel, tracefs
-from live import skip_for, skip_without
+from ebpf_plugin.kernel import bpf, procfs, tracefs
 from plugin import ROOT
 
 FUNCTION = "vfs_fsync_range"
@@ -47,8 +47,8 @@ def test_only_what_the_dead_left_and_nobody_uses_goes(made):
     before = events()
     dead, used, running = made("dead", DEAD), made("used", DEAD), made("running", os.getpid())
     foreign = made("dead", DEAD, group="not_" + tracefs.GROUP)
-    left = "left %s: process %d (%s) runs\n" % (running, os.getpid(), kernel.read("/proc/self/comm").strip())
-    user = kernel.perf_event_open(kernel.PERF_TYPE_TRACEPOINT, tracefs.event_id(used.replace("/", ":")))
+    left = "left %s: process %d (%s) runs\n" % (running, os.getpid(), procfs.read("/proc/self/comm").strip())
+    user = bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, tracefs.event_id(used.replace("/", ":")))
     try:
         out, err, status = run()
     finally:

@@ -4,10 +4,9 @@ import glob
 import os
 import socket
 
-import pytest
-
 import hosts
 from live import COMM, skip_for
+import pytest
 from storm import FIRST_PORT, storm
 from talk import WORKS, expected, talk
 from wire import V4, V6

@@ -3,6 +3,7 @@ it makes the events: what it takes to prepare them and to clean up goes by anoth
 
 System calls are made as they are: a library's wrapper may make more of them than it says.
 """
+import _thread
 import ctypes
 import mmap
 import os
@@ -11,7 +12,6 @@ import resource
 import signal
 import struct
 import sys
-import _thread
 
 X86 = platform.machine() == "x86_64"
 NOBODY = 65534

@@ -3,8 +3,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from ebpf_plugin.group import Chart, Dim, Function, Group, Hook, Tracepoint
-from ebpf_plugin.handoff import Loaded
+from ebpf_plugin.load.handoff import Loaded
+from ebpf_plugin.model.group import Chart, Dimension, Function, Group, Hook, Tracepoint
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = os.path.join(ROOT, "plugin", "ebpf_plugin")
@@ -21,25 +21,25 @@ GROUP = Group(
     ),
     charts=(
         Chart("flow", "In and out", "calls/s", "Toys", 1,
-              (Dim("in", ("in_calls",)), Dim("out", ("out_calls",), multiplier=-1))),
-        Chart("inside", "Not out", "difference", "Toys", 2, (Dim("rest", ("in_calls",), ("out_calls",), "absolute"),)),
-        Chart("flow_error", "In fails", "calls/s", "Toys", 3, (Dim("in", ("in_errors",)),), modes=("return",)),
+              (Dimension("in", ("in_calls",)), Dimension("out", ("out_calls",), multiplier=-1))),
+        Chart("inside", "Not out", "difference", "Toys", 2, (Dimension("rest", ("in_calls",), ("out_calls",), "absolute"),)),
+        Chart("flow_error", "In fails", "calls/s", "Toys", 3, (Dimension("in", ("in_errors",)),), modes=("return",)),
     ),
 )
 
 
-def attached(group, rung="trampoline", **rungs):
-    """{hook: what the loader says of it}: every hook on `rung` but those that are named."""
+def attached(group, method="trampoline", **methods):
+    """{hook: what the loader says of it}: every hook on `method` but those that are named."""
     return {
-        hook.name: {"rung": rungs.get(hook.name, rung), "where": ["here"], "failed": []} for hook in group.hooks
+        hook.name: {"method": methods.get(hook.name, method), "where": ["here"], "failed": []} for hook in group.hooks
     }
 
 
-def loaded(*groups, **rungs):
+def loaded(*groups, **methods):
     """What handoff.load() gives, without a kernel."""
     return Loaded(
         maps={group.name: index for index, group in enumerate(groups)}, tables={},
-        hooks={group.name: attached(group, **rungs) for group in groups},
+        hooks={group.name: attached(group, **methods) for group in groups},
         broken={}, events=[], programs={}, warnings=[], memory=0, descriptors=[],
     )
 

@@ -3,10 +3,10 @@ import os
 import re
 from unittest import mock
 
-import pytest
 from fakes import FUZZ
 from hypothesis import given
 from hypothesis import strategies as st
+import pytest
 
 from ebpf_plugin import log
 

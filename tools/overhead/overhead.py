@@ -1,11 +1,8 @@
 #!/usr/bin/python3
-"""What the hooks add to an event: on each rung and in each mode, with nothing attached, with empty programs on the plugin's
-hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to nothing
-attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook of
-charts that the event passes is on another rung.
-
-    overhead.py                       on the running kernel, in nanoseconds; as root
-    overhead.py --release bookworm    on a stock Debian kernel whose clock counts instructions (tools/vm)
+"""What the hooks add to an event, by each method and in each mode: with nothing attached, with empty programs on the
+plugin's hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to
+nothing attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook
+of charts that the event passes is on another attach method.
 """
 import argparse
 import base64
@@ -19,12 +16,14 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "plugin"))
 
-from ebpf_plugin import apps_groups, directories, handoff, processes, tracefs  # noqa: E402
-from ebpf_plugin.attach import Ladder  # noqa: E402
-from ebpf_plugin.btf import BTF, NoBTF  # noqa: E402
-from ebpf_plugin.group import MODES, RUNGS  # noqa: E402
+from ebpf_plugin.config import apps_groups, directories  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.apps import APPS  # noqa: E402
+from ebpf_plugin.kernel import tracefs  # noqa: E402
+from ebpf_plugin.kernel.btf import BTF, NoBTF  # noqa: E402
+from ebpf_plugin.load import handoff, running_processes  # noqa: E402
+from ebpf_plugin.load.attach import Attacher  # noqa: E402
+from ebpf_plugin.model.group import ATTACH_METHODS, MODES  # noqa: E402
 
 WITHOUT_APPS = tuple(group for group in GROUPS if group is not APPS)
 # the hooks of charts that an event passes
@@ -68,25 +67,25 @@ def report(program):
     except NoBTF as error:
         btf, no_btf = None, str(error)
     print("  %-16s %-11s %-7s %9s %18s %26s %18s %26s" % (
-        "event", "rung", "mode", "nothing", "empty, no apps", "plugin, no apps", "empty, apps", "plugin, apps"))
-    for rung in RUNGS:
+        "event", "method", "mode", "nothing", "empty, no apps", "plugin, no apps", "empty, apps", "plugin, apps"))
+    for method in ATTACH_METHODS:
         for mode in MODES:
-            rows(program, rung, mode, btf, no_btf)
+            rows(program, method, mode, btf, no_btf)
 
 
-def rows(program, rung, mode, btf, no_btf):
+def rows(program, method, mode, btf, no_btf):
     nothing = measured(program)
     pairs, elsewhere = [], {}
     for groups in WITHOUT_APPS, GROUPS:
-        empty, rungs = measured_with_empty(program, groups, Ladder(lambda name: EMPTY, mode, rung, btf, no_btf))
-        if rungs.count(rung) < len(rungs) / 2:
-            print("  %-16s %-11s %-7s this kernel does not have it" % ("", rung, mode))
+        empty, methods = measured_with_empty(program, groups, Attacher(lambda name: EMPTY, mode, method, btf, no_btf))
+        if methods.count(method) < len(methods) / 2:
+            print("  %-16s %-11s %-7s this kernel does not have it" % ("", method, mode))
             return
-        own, hooks = measured_with_plugin(program, groups, rung, mode)
+        own, hooks = measured_with_plugin(program, groups, method, mode)
         pairs.append((empty, own))
-        elsewhere.update((hook, found) for hook, found in hooks.items() if found != rung)
+        elsewhere.update((hook, found) for hook, found in hooks.items() if found != method)
     for event, bare in nothing.items():
-        print("  %-16s %-11s %-7s %9.1f" % (event, rung, mode, bare), end="")
+        print("  %-16s %-11s %-7s %9.1f" % (event, method, mode, bare), end="")
         for empty, own in pairs:
             if PASSES[event] & set(elsewhere):
                 print("%19s%27s" % ("-", "-"), end="")
@@ -95,33 +94,33 @@ def rows(program, rung, mode, btf, no_btf):
                                                              own[event] / bare, own[event] / empty[event]), end="")
         print(flush=True)
     if elsewhere:
-        print("  hooks on another rung: %s" % ", ".join(
+        print("  hooks on another method: %s" % ", ".join(
             "%s (%s)" % (hook, found or "not attached") for hook, found in elsewhere.items()), flush=True)
 
 
 def measured_with_empty(program, groups, ladder):
-    """({event: nanoseconds}, [rung of each hook]) with empty programs on all hooks of `groups`."""
+    """({event: nanoseconds}, [attach method of each hook]) with empty programs on all hooks of `groups`."""
     attached = [ladder.attach(hook) for group in groups for hook in group.hooks if ladder.mode in hook.modes]
     try:
-        return measured(program), [rung for rung, _, _ in attached]
+        return measured(program), [method for method, _, _ in attached]
     finally:
         for _, held, _ in attached:
             if held:
                 held.undo()
 
 
-def measured_with_plugin(program, groups, rung, mode):
-    """({event: nanoseconds}, {hook: rung or None}) with the plugin's programs of `groups`, every connection counted."""
+def measured_with_plugin(program, groups, method, mode):
+    """({event: nanoseconds}, {hook: method or None}) with the plugin's programs of `groups`, every connection counted."""
     apps = APPS in groups
     stock = apps_groups.load([os.path.join(directories.data("conf.d"), apps_groups.NAME)])[0]
     sizes = {"FLOWS_MAX": 4352, "CONNECTIONS": 1, **({"APPS": len(stock.ids), "APPS_PROCESSES": 32768} if apps else {})}
-    loaded = handoff.load({"groups": [group.name for group in groups], "mode": mode, "rung": rung,
+    loaded = handoff.load({"groups": [group.name for group in groups], "mode": mode, "method": method,
                            "bpf": directories.data("bpf"), "sizes": sizes, "test": {},
                            "filters": {"ports": None, "networks": None}}, patience=1e6)
     if apps:
-        processes.enter(loaded.tables, stock.rules)
+        running_processes.enter(loaded.tables, stock.rules)
     try:
-        return measured(program), {hook.name: loaded.hooks.get(group.name, {}).get(hook.name, {"rung": None})["rung"]
+        return measured(program), {hook.name: loaded.hooks.get(group.name, {}).get(hook.name, {"method": None})["method"]
                                    for group in groups for hook in group.hooks if mode in hook.modes}
     finally:
         for descriptor in loaded.descriptors:

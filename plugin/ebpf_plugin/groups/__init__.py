@@ -1,5 +1,5 @@
 """The registry: every group, in dashboard order."""
-from ..group import validate
+from ..model.group import validate
 from .apps import APPS
 from .file import FILE
 from .network import NETWORK

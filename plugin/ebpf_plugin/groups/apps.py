@@ -1,6 +1,6 @@
 """Which application a process belongs to: no charts of its own, but a row of its own in all other groups' counters.
 Pairs with bpf/apps.c, and with bpf/rows.c that comes before everything."""
-from ..group import Field, Group, Hook, Tracepoint
+from ..model.group import Field, Group, Hook, Tracepoint
 
 
 def tracepoint(name, event, counters=()):

@@ -1,5 +1,5 @@
 """File descriptors opened and closed. Pairs with bpf/file.c."""
-from ..group import RETURN, Chart, Dim, Function, Group, Hook, Tracepoint, per_application, sys_exits
+from ..model.group import RETURN, Chart, Dimension, Function, Group, Hook, Tracepoint, per_application, sys_exits
 
 CLOSES = ("close_calls", "close_file_calls")
 CLOSE_ERRORS = ("close_errors", "close_file_errors")
@@ -34,7 +34,7 @@ FILE = Group(
             units="calls/s",
             family="File",
             priority=21000,
-            dims=(Dim("open", ("open_calls",)), Dim("close", CLOSES)),
+            dims=(Dimension("open", ("open_calls",)), Dimension("close", CLOSES)),
         ),
         Chart(
             id="file_error",
@@ -43,7 +43,7 @@ FILE = Group(
             family="File",
             priority=21001,
             modes=(RETURN,),
-            dims=(Dim("open", ("open_errors",)), Dim("close", CLOSE_ERRORS)),
+            dims=(Dimension("open", ("open_errors",)), Dimension("close", CLOSE_ERRORS)),
         ),
     ),
     apps=(

@@ -1,12 +1,12 @@
 """TCP and UDP. Pairs with bpf/network.c, and with its parts bpf/sockets.c, flows.c and traffic.c, which come before it."""
-from ..group import (
-    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT,
-    Chart, Dim, Field, Function, Group, Hook, Note, Tracepoint, Ways, per_application,
+from ..model.group import (
+    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Chart, Dimension, Field, Function,
+    Group, Hook, Note, ProgramTypes, Tracepoint, per_application
 )
 
 # The size that is asked for is known at the call, what was sent at the return.
-SENDING = Ways(trampoline_entry=("fexit",), probe_return=("kretprobe", "kprobe"))
-AT_RETURN = Ways(("fexit",), ("fexit",), ("kretprobe",), ("kretprobe",))
+SENDING = ProgramTypes(trampoline_entry=("fexit",), probe_return=("kretprobe", "kprobe"))
+AT_RETURN = ProgramTypes(("fexit",), ("fexit",), ("kretprobe",), ("kretprobe",))
 IPV6 = "/proc/net/if_inet6"
 
 
@@ -29,8 +29,8 @@ def pair(chart, title, units, priority, protocol, counter, modes=MODES, more=())
     """A chart of what was sent and received; bytes that were sent are below zero."""
     return Chart(
         id="%s_%s" % (protocol, chart), title=title, units=units, family="Socket", priority=priority, modes=modes,
-        dims=(Dim("sent", ("%s_send_%s" % (protocol, counter),), multiplier=-1 if counter == "bytes" else 1),
-              Dim("received", ("%s_recv_%s" % (protocol, counter),))) + more)
+        dims=(Dimension("sent", ("%s_send_%s" % (protocol, counter),), multiplier=-1 if counter == "bytes" else 1),
+              Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
 
 def of_apps(chart, title, units, priority, *counters):
@@ -111,12 +111,12 @@ NETWORK = Group(
             tracepoints=(Tracepoint("inet_sock_set_state_raw", ("inet_sock_set_state",), raw=True),),
             # First, because it alone tells of sockets that begin to listen, and is reached once for each connection.
             first=TRACEPOINT,
-            notes=tuple(Note(rung, MODES, ("accepts",), "accepted") for rung in (TRAMPOLINE, PROBE)),
+            notes=tuple(Note(method, MODES, ("accepts",), "accepted") for method in (TRAMPOLINE, PROBE)),
         ),
     ),
     charts=(
         pair("functions", "Calls to internal functions", "calls/s", 21070, "tcp", "calls",
-             more=(Dim("close", ("tcp_closes",)),)),
+             more=(Dimension("close", ("tcp_closes",)),)),
         pair("bandwidth", "TCP bandwidth", "bytes/s", 21071, "tcp", "bytes"),
         pair("error", "TCP errors", "calls/s", 21072, "tcp", "errors", (RETURN,)),
         Chart(
@@ -125,7 +125,7 @@ NETWORK = Group(
             units="calls/s",
             family="Socket",
             priority=21073,
-            dims=(Dim("retransmitted", ("tcp_retransmits",)),),
+            dims=(Dimension("retransmitted", ("tcp_retransmits",)),),
         ),
         pair("functions", "UDP calls", "calls/s", 21074, "udp", "calls"),
         pair("bandwidth", "UDP bandwidth", "bytes/s", 21075, "udp", "bytes"),
@@ -136,7 +136,7 @@ NETWORK = Group(
             units="connections/s",
             family="Socket",
             priority=21077,
-            dims=(Dim("connected_tcp", ("accepts",)),),
+            dims=(Dimension("connected_tcp", ("accepts",)),),
         ),
         Chart(
             id="tcp_outbound_conn",
@@ -144,7 +144,7 @@ NETWORK = Group(
             units="connections/s",
             family="Socket",
             priority=21078,
-            dims=(Dim("connected_v4", ("connects_v4",)), Dim("connected_v6", ("connects_v6",))),
+            dims=(Dimension("connected_v4", ("connects_v4",)), Dimension("connected_v6", ("connects_v6",))),
         ),
     ),
     apps=(

@@ -1,7 +1,7 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
-from ..group import (
-    AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT,
-    Chart, Dim, Function, Group, Hook, Tracepoint, per_application, sys_enters, sys_exits,
+from ..model.group import (
+    AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT, Chart, Dimension, Function, Group, Hook, Tracepoint, per_application,
+    sys_enters, sys_exits
 )
 
 # kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
@@ -55,7 +55,7 @@ PROCESS = Group(
             units="calls/s",
             family="Process",
             priority=21006,
-            dims=(Dim("process", ("processes",)), Dim("thread", ("threads",))),
+            dims=(Dimension("process", ("processes",)), Dimension("thread", ("threads",))),
         ),
         Chart(
             id="exit",
@@ -63,7 +63,7 @@ PROCESS = Group(
             units="calls/s",
             family="Process",
             priority=21007,
-            dims=(Dim("process", ("exits",)), Dim("task", ("releases",))),
+            dims=(Dimension("process", ("exits",)), Dimension("task", ("releases",))),
         ),
         Chart(
             id="process_status",
@@ -72,8 +72,8 @@ PROCESS = Group(
             family="Process",
             priority=21008,
             dims=(
-                Dim("process", ("processes", "threads"), ("exits",), "absolute"),
-                Dim("zombie", ("exits",), ("releases",), "absolute"),
+                Dimension("process", ("processes", "threads"), ("exits",), "absolute"),
+                Dimension("zombie", ("exits",), ("releases",), "absolute"),
             ),
         ),
         Chart(
@@ -83,7 +83,7 @@ PROCESS = Group(
             family="Process",
             priority=21009,
             modes=(RETURN,),
-            dims=(Dim("process", ("process_errors",)), Dim("thread", ("thread_errors",))),
+            dims=(Dimension("process", ("process_errors",)), Dimension("thread", ("thread_errors",))),
         ),
     ),
     apps=(

@@ -1,7 +1,7 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
-from ..group import (
-    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT,
-    Chart, Dim, Field, Function, Group, Hook, Note, Tracepoint, per_application, sys_enters, sys_exits, syscall_symbols,
+from ..model.group import (
+    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT, Chart, Dimension, Field, Function, Group, Hook, Note,
+    Tracepoint, per_application, sys_enters, sys_exits, syscall_symbols
 )
 
 
@@ -21,9 +21,9 @@ def per_call(chart, title, priority, dim, calls, error_title, errors):
     """A chart of calls and, in return mode, one of those that failed."""
     common = dict(units="calls/s", family="VFS")
     return (
-        Chart(id=chart, title=title, priority=priority, dims=(Dim(dim, calls),), **common),
+        Chart(id=chart, title=title, priority=priority, dims=(Dimension(dim, calls),), **common),
         Chart(id=chart + "_error", title=error_title, priority=priority, modes=(RETURN,),
-              dims=(Dim(dim, errors),), **common),
+              dims=(Dimension(dim, errors),), **common),
     )
 
 
@@ -101,7 +101,7 @@ VFS = Group(
             units="calls/s",
             family="VFS",
             priority=21002,
-            dims=(Dim("delete", UNLINKS),),
+            dims=(Dimension("delete", UNLINKS),),
         ),
         Chart(
             id="io",
@@ -109,7 +109,7 @@ VFS = Group(
             units="calls/s",
             family="VFS",
             priority=21003,
-            dims=(Dim("read", READS), Dim("write", WRITES)),
+            dims=(Dimension("read", READS), Dimension("write", WRITES)),
         ),
         Chart(
             id="io_bytes",
@@ -118,8 +118,8 @@ VFS = Group(
             family="VFS",
             priority=21004,
             dims=(
-                Dim("read", ("read_bytes", "readv_bytes")),
-                Dim("write", ("write_bytes", "writev_bytes"), multiplier=-1),
+                Dimension("read", ("read_bytes", "readv_bytes")),
+                Dimension("write", ("write_bytes", "writev_bytes"), multiplier=-1),
             ),
         ),
         Chart(
@@ -130,9 +130,9 @@ VFS = Group(
             priority=21005,
             modes=(RETURN,),
             dims=(
-                Dim("read", ("read_errors", "readv_errors")),
-                Dim("write", ("write_errors", "writev_errors")),
-                Dim("delete", UNLINK_ERRORS),
+                Dimension("read", ("read_errors", "readv_errors")),
+                Dimension("write", ("write_errors", "writev_errors")),
+                Dimension("delete", UNLINK_ERRORS),
             ),
         ),
     )

@@ -1,0 +1,1 @@
+"""The resident process: reads what the kernel has counted, once a tick."""

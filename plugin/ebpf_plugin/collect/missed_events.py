@@ -1,0 +1,56 @@
+"""Events that the kernel could not give to a program: it counts them, and then our numbers are too low.
+
+Two counts: a program is not run while it is running on the same CPU already (`recursion_misses` of struct bpf_prog_info,
+kernel 5.12), and a kretprobe is not run when all its instances are in use (tracefs, kprobe_profile).
+"""
+from __future__ import annotations
+
+import os
+
+from .. import log
+from ..kernel import bpf, tracefs
+
+
+class MissedEvents:
+    """Says once for each program that it has missed events. `programs` is {name: descriptor}, `events` names of kprobe
+    events. Opens what it needs at once, so that it works after privilege is dropped."""
+
+    def __init__(self, programs, events):
+        self._programs = programs
+        self._events = {name.partition("/")[2] for name in events}
+        self._profile = _open_profile() if events else None
+
+    def counts(self):
+        """{program or event: events missed so far}; what the kernel does not tell is left out."""
+        found = {}
+        for name, descriptor in self._programs.items():
+            try:
+                found[name] = bpf.recursion_misses(descriptor)
+            except OSError:
+                continue
+        if self._profile is not None:
+            for line in self._read().decode("ascii", "replace").splitlines():
+                name, _hits, misses = line.split()[:3]
+                if name in self._events:
+                    found[name] = int(misses)
+        return found
+
+    def _read(self):
+        """The whole profile: the kernel gives a page of it at most at a time (fs/seq_file.c)."""
+        data = part = os.pread(self._profile, 1 << 16, 0)
+        while part:
+            part = os.pread(self._profile, 1 << 16, len(data))
+            data += part
+        return data
+
+    def tell(self):
+        for name, count in self.counts().items():
+            if count:
+                log.once(log.ERROR, "%s has missed %d events so far: its counts are too low by that" % (name, count), name)
+
+
+def _open_profile():
+    try:
+        return os.open(tracefs.root() + "/kprobe_profile", os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, tracefs.NoTracefs):
+        return None

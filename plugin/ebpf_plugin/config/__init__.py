@@ -1,0 +1,1 @@
+"""What the user wants: ebpf.conf and what belongs to it."""

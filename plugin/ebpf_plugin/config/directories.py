@@ -1,0 +1,21 @@
+"""Where things are: in a checkout, or installed by pip or a package."""
+from __future__ import annotations
+
+import os
+import sys
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+def data(name):
+    """The directory `name` ("bpf", "conf.d") of the checkout, or of the installation."""
+    checkout = os.path.join(os.path.dirname(os.path.dirname(PACKAGE)), name)
+    installed = os.path.join(sys.prefix, "share", "ebpf.plugin", name)
+    return checkout if os.path.isdir(checkout) else installed
+
+
+def configuration(chosen, environment):
+    """The directories that may hold ebpf.conf, the most important first. `chosen` is that of --config, or None."""
+    user = chosen or environment.get("NETDATA_USER_CONFIG_DIR") or "/etc/netdata"
+    stock = environment.get("NETDATA_STOCK_CONFIG_DIR")
+    return [user] + ([stock] if stock else []) + [data("conf.d")]

@@ -1,0 +1,59 @@
+"""What ebpf.conf says of the network viewer, made ready: filters for the kernel, names and limits for the collector."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import network_filters
+from ..kernel import procfs
+
+FLOWS = 4096  # groups that the kernel keeps at a time, and so many more for each CPU, which keeps some free for itself
+FLOWS_OF_CPU = 128
+
+
+class Viewer(NamedTuple):
+    """`ports`: 8192 bytes as hex, or None for all. `networks`: [[16 bytes as hex, prefix length], ...] or None for all.
+
+    `names` is {(port, "TCP" or "UDP"): name of the service}; `hosts` whether addresses are resolved, and `hostnames` which
+    of the names are shown (for patterns.passes()).
+    """
+
+    ports: str
+    networks: list
+    dimensions: int
+    names: dict
+    hosts: bool
+    hostnames: tuple
+
+
+def settle(wanted, environment, services_text=None):
+    """(Viewer, messages) of Settings. `services_text` is that of /etc/services."""
+    text = procfs.read("/etc/services") if services_text is None else services_text
+    by_name, by_port = network_filters.read_services(text)
+    own = dict(wanted.services)
+    agent = environment.get("NETDATA_LISTEN_PORT", "")
+    try:
+        own.setdefault(network_filters.parse_service(agent), "Netdata")
+    except network_filters.Invalid:
+        pass
+    for port, name in own.items():
+        by_name.setdefault(name, set()).add(port)
+    ports, of_ports = network_filters.parse_ports(wanted.ports.text, by_name)
+    addresses, of_addresses = network_filters.parse_addresses(wanted.ips.text)
+    hostnames, of_hostnames = network_filters.parse_hostnames(wanted.hostnames.text)
+    located = ((wanted.ports, of_ports), (wanted.ips, of_addresses), (wanted.hostnames, of_hostnames))
+    messages = ["%s: %s" % (value.where, said) for value, all_said in located for said in all_said]
+    names = {(port, protocol.upper()): name for (port, protocol), name in by_port.items()} if wanted.resolve_services else {}
+    names.update({(port, protocol): name for port, name in own.items() for protocol in ("TCP", "UDP")})
+    return Viewer(
+        ports=ports and ports.bitmap().hex(), networks=addresses and [list(block) for block in addresses.blocks],
+        dimensions=wanted.dimensions, names=names, hosts=wanted.resolve_hosts, hostnames=hostnames), messages
+
+
+def sizes(viewer, cpus, connections):
+    """{macro: value} for bpf/flows.c; `connections` is whether they are to be grouped at all."""
+    found = {"FLOWS_MAX": FLOWS + FLOWS_OF_CPU * cpus if connections else 1, "CONNECTIONS": int(connections)}
+    if viewer.ports is not None:
+        found["FILTER_PORTS"] = 1
+    if viewer.networks is not None:
+        found["FILTER_ADDRESSES"] = max(1, len(viewer.networks))
+    return found

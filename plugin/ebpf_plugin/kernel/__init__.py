@@ -1,0 +1,1 @@
+"""What asks the running kernel: system calls, BTF, tracefs, maps."""

@@ -1,0 +1,129 @@
+"""bpf(2) and perf_event_open(2), which Python does not have. Each function raises OSError."""
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+
+from . import procfs
+from .libc import LIBC, call
+
+BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
+BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
+BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH = 15, 17, 24
+BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
+
+# (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
+SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}
+MACHINE = os.uname().machine
+
+PERF_TYPE_TRACEPOINT = 2
+PERF_FLAG_FD_CLOEXEC = 8
+PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
+
+
+def bpf(command, attributes):
+    """bpf(2): `attributes` is a writable buffer that begins as union bpf_attr does. Returns what the call returns."""
+    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
+    return call(LIBC.syscall, SYSCALLS[MACHINE][0], command, buffer, len(attributes))
+
+
+def map_create(kind, key_size, value_size, entries):
+    """Returns the descriptor of a new map."""
+    return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
+
+
+def element(descriptor, key, value=None, flags=0):
+    """The attributes of bpf(2) for an element of a map; `key` and `value` are ctypes, which must outlive them."""
+    where = ctypes.addressof(value) if value else 0
+    return bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), where, flags))
+
+
+def map_lookup(descriptor, key, size):
+    """The `size` bytes that a map has at `key` (bytes)."""
+    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    bpf(BPF_MAP_LOOKUP_ELEM, element(descriptor, key, value))
+    return value.raw
+
+
+def map_delete(descriptor, key):
+    """Take `key` out; nothing happens if it is not there."""
+    key = ctypes.create_string_buffer(key, len(key))
+    try:
+        bpf(BPF_MAP_DELETE_ELEM, element(descriptor, key))
+    except FileNotFoundError:
+        pass
+
+
+def map_update(descriptor, key, value, flags=BPF_ANY):
+    """Put `value` at `key`, both bytes of the map's sizes."""
+    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    bpf(BPF_MAP_UPDATE_ELEM, element(descriptor, key, value, flags))
+
+
+class Rejected(OSError):
+    """The verifier did not take a program; the text has its last words."""
+
+
+def prog_load(kind, name, instructions, expected_attach_type=0, attach_btf_id=0):
+    """Returns the descriptor of a verified program. `instructions` is its bytes, `name` at most 15 of them are kept.
+
+    Raises Rejected if the verifier has something to say, else OSError.
+    """
+    try:
+        return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id)
+    except OSError as error:
+        log = ctypes.create_string_buffer(1 << 20)
+        try:
+            return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log)
+        except OSError:
+            said = [line for line in log.value.decode("ascii", "replace").splitlines()
+                    if line and not line.startswith(("processed ", "verification time", "stack depth"))]
+            raise Rejected(error.errno, "verifier: " + said[-1]) if said else error from None
+
+
+def _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log=None):
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    license_text = ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack(
+        "=IIQQIIQII16sIIIIQIIQIII",
+        kind, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_text),
+        1 if log else 0, len(log) if log else 0, ctypes.addressof(log) if log else 0, _version(), 0, name.encode()[:15],
+        0, expected_attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id, 0,
+    )
+    return bpf(BPF_PROG_LOAD, bytearray(attributes))
+
+
+def _version():
+    """LINUX_VERSION_CODE of the running kernel, which kprobe programs had to name before 5.0."""
+    numbers = os.uname().release.split("-")[0].split(".")[:3]
+    major, minor, patch = (int(number) if number.isdigit() else 0 for number in (numbers + ["0", "0"])[:3])
+    return (major << 16) + (minor << 8) + min(patch, 255)
+
+
+def recursion_misses(program):
+    """How often the kernel did not run `program` because it was running on that CPU already (5.12; before that, 0)."""
+    info = ctypes.create_string_buffer(216)
+    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), ctypes.addressof(info))))
+    return struct.unpack_from("=Q", info, 208)[0]
+
+
+def raw_tracepoint_open(name, program):
+    """Attach a raw tracepoint program by name, or (None) a trampoline where it was loaded for. Returns the link."""
+    text = ctypes.create_string_buffer(name.encode()) if name else None
+    return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", ctypes.addressof(text) if text else 0, program, 0)))
+
+
+def perf_event_open(kind, config, config1=0, config2=0):
+    """A system-wide event for BPF, disabled. It is opened on one CPU; its program runs on all of them, as the programs of
+    an event belong to the event, not to a CPU (kernel/trace/trace_event_perf.c, kernel/events/core.c, 4.7)."""
+    # type, size, config, sample_period, sample_type, read_format, flags (disabled), wakeup_events, bp_type, config1, config2
+    attributes = struct.pack("=IIQQQQQIIQQ40x", kind, 112, config, 1, 0, 0, 1, 1, 0, config1, config2)
+    return call(LIBC.syscall, SYSCALLS[MACHINE][1], attributes, -1, procfs.first_cpu(), -1, PERF_FLAG_FD_CLOEXEC)
+
+
+def perf_event_run(event, program):
+    """Let `program` run at `event`."""
+    fcntl.ioctl(event, PERF_EVENT_IOC_SET_BPF, program)
+    fcntl.ioctl(event, PERF_EVENT_IOC_ENABLE, 0)

@@ -1,0 +1,39 @@
+"""Reads a hash of the kernel's whole: one system call for thousands of rows (BPF_MAP_LOOKUP_BATCH, 5.6)."""
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+
+from . import bpf
+
+
+class HashMap:
+    """`value` is the struct format of a row's value, `room` the most rows that the map can have."""
+
+    def __init__(self, descriptor, key_size, value, room):
+        self._descriptor, self._key, self._room = descriptor, struct.Struct("%ds" % key_size), room
+        self._value = struct.Struct(value)
+        self._keys = ctypes.create_string_buffer(key_size * room)
+        self._values = ctypes.create_string_buffer(self._value.size * room)
+        self._place = ctypes.c_uint32()
+
+    def rows(self):
+        """Yields (key as bytes, value as a tuple). Raises OSError."""
+        begun, done = False, False
+        while not done:
+            place = ctypes.addressof(self._place)
+            attributes = bytearray(struct.pack(
+                "=QQQQIIQQ", place if begun else 0, place, ctypes.addressof(self._keys), ctypes.addressof(self._values),
+                self._room, self._descriptor, 0, 0))
+            try:
+                bpf.bpf(bpf.BPF_MAP_LOOKUP_BATCH, attributes)
+            except OSError as error:
+                if error.errno != errno.ENOENT:  # which says that these were the last ones
+                    raise
+                done = True
+            begun = True
+            count = struct.unpack_from("=I", attributes, 32)[0]
+            keys = self._key.iter_unpack(memoryview(self._keys)[:count * self._key.size])
+            values = self._value.iter_unpack(memoryview(self._values)[:count * self._value.size])
+            yield from ((key, value) for (key,), value in zip(keys, values))

@@ -1,0 +1,46 @@
+"""Privilege is for loading: files are read without it, and the collector keeps only what reading maps takes."""
+from __future__ import annotations
+
+import contextlib
+
+from . import capabilities, process
+from .. import log
+
+
+@contextlib.contextmanager
+def unused():
+    """Inside, files are opened with no more right than the user has who started us.
+
+    The launcher gives CAP_DAC_READ_SEARCH for tracefs, to every member of the agent's group. An ebpf.conf of theirs may be
+    a link to a file that they may not read, and a message about what is wrong in it would show what it says.
+    """
+    effective, permitted = capabilities.effective_and_permitted()
+    inheritable = capabilities.inheritable()  # without it, nothing would be left for the loader
+    capabilities.set_capabilities(0, permitted, inheritable)
+    try:
+        yield
+    finally:
+        capabilities.set_capabilities(effective, permitted, inheritable)
+
+
+def drop(trial):
+    """Give up capabilities until `trial()` raises OSError, and keep the least with which it does not.
+
+    With kernel.unprivileged_bpf_disabled, every bpf(2) took CAP_BPF (or, before 5.8, CAP_SYS_ADMIN) until 5.19, when
+    looking into a map by descriptor was let through. Only the trial tells.
+    """
+    _, permitted = capabilities.effective_and_permitted()
+    if not permitted:
+        return
+    for keep in ((), ("bpf",), ("sys_admin",)):
+        mask = permitted & sum(1 << capabilities.CAPABILITIES[name] for name in keep)
+        try:
+            capabilities.set_capabilities(mask, permitted)
+            trial()
+        except OSError:
+            continue
+        capabilities.set_capabilities(mask, mask)
+        process.no_new_privileges()
+        return
+    capabilities.set_capabilities(permitted, permitted)
+    log.write(log.ERROR, "reading counters needs more than CAP_BPF here; all capabilities are kept")

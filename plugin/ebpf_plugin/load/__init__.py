@@ -1,0 +1,1 @@
+"""From instructions to programs that run in the kernel."""

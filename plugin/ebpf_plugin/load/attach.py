@@ -1,0 +1,170 @@
+"""The attach methods: three ways to attach a hook, tried one after the other until one takes it. Loader only."""
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from ..kernel import bpf, procfs, refusals, tracefs
+from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE
+
+PROG_KPROBE, PROG_TRACEPOINT, PROG_RAW_TRACEPOINT, PROG_TRACING = 2, 5, 17, 26
+TRACE_FENTRY, TRACE_FEXIT = 24, 25
+
+PMU = "/sys/bus/event_source/devices/kprobe"
+
+
+class NotAttached(Exception):
+    """Why an attach method did not take a hook, for people."""
+
+
+class Attached:
+    """What holds one hook in the kernel: descriptors and the names of kprobe events, closed together if a method fails.
+
+    `where` tells people where it is, `programs` is {name: descriptor} of the programs that run there.
+    """
+
+    def __init__(self):
+        self.descriptors, self.events, self.where, self.programs = [], [], [], {}
+
+    def undo(self):
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        tracefs.remove(self.events)
+
+
+class Attacher:
+    """Attaches hooks. `programs` gives the instructions of a compiled program by name, or None; `btf` may be None."""
+
+    def __init__(self, programs, mode, choice, btf, no_btf=""):
+        self.programs, self.mode, self.choice, self.btf, self.no_btf = programs, mode, choice, btf, no_btf
+        self._loaded = {}
+
+    def order(self, hook):
+        """The attach methods in the order in which they are tried for `hook`."""
+        preferred = hook.first if self.choice == "auto" else self.choice
+        return tuple(sorted(ATTACH_METHODS, key=lambda method: (method != preferred, ATTACH_METHODS.index(method))))
+
+    def attach(self, hook):
+        """(attach method, Attached, [(attach method, why not)]); attach method is None if no attach method took the hook."""
+        failed = []
+        for method in self.order(hook):
+            held = Attached()
+            try:
+                self._try(method, hook, held)
+                return method, held, failed
+            except (NotAttached, tracefs.NoTracefs) as error:
+                held.undo()
+                failed.append((method, str(error)))
+        return None, None, failed
+
+    def _try(self, method, hook, held):
+        if method == TRACEPOINT:
+            if not hook.tracepoints:
+                raise NotAttached("no tracepoint stands for it")
+            for tracepoint in hook.tracepoints:
+                if self.mode in tracepoint.modes:
+                    self._tracepoint(tracepoint, held)
+            if not held.descriptors:
+                raise NotAttached("the kernel has none of its tracepoints")
+            return
+        if not hook.functions:
+            raise NotAttached("no function stands for it")
+        if procfs.read("/proc/sys/kernel/ftrace_enabled").strip() == "0":
+            # both would attach and never run (seen on 6.1): they enter functions by ftrace
+            raise NotAttached("ftrace is off: sysctl kernel.ftrace_enabled=1")
+        attach = self._trampoline if method == TRAMPOLINE else self._probe
+        for function in hook.functions:
+            if not function.only_with or os.path.exists(function.only_with):
+                attach(function, held)
+        if not held.descriptors:
+            raise NotAttached("the kernel has no function %s" % " or ".join(f.symbols[0] for f in hook.functions))
+
+    def _trampoline(self, function, held):
+        if self.btf is None:
+            raise NotAttached(self.no_btf)
+        symbol = next((symbol for symbol in function.symbols if self.btf.function(symbol)), None)
+        if symbol is None:
+            return self._missing(function)
+        number, _ = self.btf.function(symbol)
+        for way in function.program_types.of(TRAMPOLINE, self.mode):
+            kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
+            program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number)
+            held.descriptors.append(self._do("attach to", symbol, TRAMPOLINE, bpf.raw_tracepoint_open, None, program))
+            held.where.append("%s:%s" % (way, symbol))
+
+    def _probe(self, function, held):
+        for way in function.program_types.of(PROBE, self.mode):
+            for symbol in function.symbols:
+                try:
+                    event = self._probe_event(way == "kretprobe", function.program, symbol, held)
+                except OSError as error:
+                    if way == "kretprobe" and error.errno in (errno.EACCES, errno.EROFS):
+                        raise NotAttached("%s/kprobe_events: %s; only root may make kretprobes there"
+                                          % (tracefs.root(), error.strerror)) from error
+                    # the kernel's words for "no such symbol" differ: ENOENT, EADDRNOTAVAIL since 5.10 or so, EINVAL (7.2)
+                    if error.errno in (errno.ENOENT, errno.EADDRNOTAVAIL) and refusals.has_kprobes() or \
+                            error.errno == errno.EINVAL and refusals.lacks_symbol(symbol):
+                        continue
+                    raise NotAttached(refusals.explain("attach to", symbol, PROBE, error)) from error
+                held.descriptors.append(event)
+                program = self._program(held, function.program + "_" + way, PROG_KPROBE)
+                self._do("attach to", symbol, PROBE, bpf.perf_event_run, event, program)
+                held.where.append("%s:%s" % (way, symbol))
+                break
+            else:
+                return self._missing(function)
+
+    def _probe_event(self, at_return, program, symbol, held):
+        if at_return:
+            # never on the PMU: it gives few instances, and the kernel tells nobody which returns they miss
+            name = tracefs.add_kretprobe(program, symbol)
+            held.events.append(name)
+            return bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
+        kind = procfs.read(PMU + "/type")
+        if not kind:
+            raise OSError(errno.ENOENT, "no kprobe events")
+        text = ctypes.create_string_buffer(symbol.encode())
+        return bpf.perf_event_open(int(kind), 0, ctypes.addressof(text))
+
+    def _tracepoint(self, tracepoint, held):
+        for event in tracepoint.events:
+            if tracepoint.raw:
+                program = self._program(held, tracepoint.program, PROG_RAW_TRACEPOINT)
+                held.descriptors.append(
+                    self._do("attach to", event, TRACEPOINT, bpf.raw_tracepoint_open, event, program))
+            else:
+                number = tracefs.event_id(event)
+                if number is None:
+                    if not tracefs.has_category("syscalls"):
+                        raise NotAttached("kernel without tracepoints of system calls: CONFIG_FTRACE_SYSCALLS")
+                    continue
+                program = self._program(held, tracepoint.program, PROG_TRACEPOINT)
+                perf_event = self._do("open", event, TRACEPOINT, bpf.perf_event_open,
+                                      bpf.PERF_TYPE_TRACEPOINT, number)
+                held.descriptors.append(perf_event)
+                self._do("attach to", event, TRACEPOINT, bpf.perf_event_run, perf_event, program)
+            held.where.append(event)
+
+    def _missing(self, function):
+        if function.required:
+            raise NotAttached("the kernel has no function %s" % " or ".join(function.symbols))
+
+    def _program(self, held, name, kind, attach_type=0, btf_id=0):
+        """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
+        key = (name, btf_id)
+        if key not in self._loaded:
+            code = self.programs(name)
+            if code is None:
+                raise NotAttached("%s could not be compiled: %s" % (name, self.no_btf or "it is not in the text"))
+            method = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
+            self._loaded[key] = self._do("load", name, method, bpf.prog_load, kind, name, code, attach_type, btf_id)
+        held.programs[name] = self._loaded[key]
+        return self._loaded[key]
+
+    @staticmethod
+    def _do(operation, target, method, function, *args):
+        try:
+            return function(*args)
+        except OSError as error:
+            raise NotAttached(refusals.explain(operation, target, method, error)) from error

@@ -1,0 +1,90 @@
+"""The processes that are there when we come: places them, and teaches the kernel the names that it cannot have seen."""
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from .. import log
+from ..collect.application_matcher import Matcher
+from ..collect.applications import APPLICATION, FIRST, NAME, command_line, decision, everybody, name_of
+from ..kernel import bpf
+
+LOOKS = 10  # at most; a machine that forks all the time always has somebody new
+
+
+def enter(tables, rules):
+    """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process.
+
+    What fails is logged and ends it: who is not entered counts as `other`.
+    """
+    matcher, rows = Matcher(rules), {0}
+    try:
+        _teach(tables["apps_names"], matcher)
+        _place(tables["applications"], matcher, rows)
+    except OSError as error:
+        full = error.errno == errno.E2BIG
+        log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
+                 "([global] pid table size)" if full else
+                 "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
+    return rows
+
+
+def _teach(table, matcher):
+    for certain, names in zip((True, False), matcher.seeds()):
+        for name, group in names.items():
+            bpf.map_update(table, NAME.pack(name), decision(group, certain))
+
+
+def _place(table, matcher, rows):
+    """Adds to `rows`. The kernel's programs run already: what they have entered is newer. A process that was born to one
+    that they did not know yet is found by another look."""
+    entered = True
+    for _ in range(LOOKS):
+        if not entered:
+            break
+        entered = False
+        for pid, row in placed(matcher, everybody()).items():
+            try:
+                bpf.map_update(table, struct.pack("=I", pid), APPLICATION.pack(row, 0, 0), bpf.BPF_NOEXIST)
+            except FileExistsError:
+                continue
+            rows.add(row)
+            entered = True
+
+
+def placed(matcher, processes, line=command_line):
+    """{pid: row}. `processes` is {pid: (comm, parent's pid)}."""
+    rows = {0: 0, FIRST: 0}
+
+    def row_of(pid):
+        way = []
+        while pid not in rows:
+            comm, parent = processes.get(pid, (b"", 0))
+            group = matcher.group_of(comm, lambda pid=pid: line(pid)) if comm else None
+            if group is not None:
+                rows[pid] = group
+            else:
+                rows[pid] = 0  # until its parent's is known; and an end, if the kernel's answers make a circle
+                way.append(pid)
+                pid = parent
+        for each in way:
+            rows[each] = rows[pid]
+        return rows[pid]
+
+    for pid in processes:
+        row_of(pid)
+    return {pid: row for pid, row in rows.items() if pid in processes}
+
+
+def are_visible():
+    """Whether /proc tells of everybody's processes: of the first one, which is root's."""
+    return name_of(FIRST) is not None
+
+
+def are_those_of_the_machine():
+    """Whether we are in the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC
+    except OSError:
+        return True

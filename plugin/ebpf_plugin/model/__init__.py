@@ -1,0 +1,1 @@
+"""What a group may say, as frozen data; and what the outputs get."""

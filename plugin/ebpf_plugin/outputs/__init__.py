@@ -1,0 +1,1 @@
+"""Who is told: the Netdata agent, a terminal."""

@@ -1,0 +1,172 @@
+"""--debug: the same ticks as a table for people; plain lines where stdout is no terminal. Only here is rich imported."""
+from __future__ import annotations
+
+import os
+
+from . import netdata
+
+BUSIEST = 8  # applications, and dimensions of a chart of connections
+# What the table of applications shows of their charts.
+APPLICATIONS = (("file_open", "opens/s"), ("vfs_read_bytes", "read B/s"), ("vfs_write_bytes", "written B/s"),
+                ("process_create", "processes/s"), ("bandwidth_recv", "received B/s"), ("bandwidth_sent", "sent B/s"))
+SPARKS = " ▁▂▃▄▅▆▇█"
+HISTORY = 60  # ticks
+
+
+def view(shown, loaded, wanted):
+    """The view that suits stdout. Without rich it is plain lines, too."""
+    if os.isatty(1):
+        try:
+            return Live(shown, loaded, wanted)
+        except ImportError:
+            netdata.write("rich is not installed (apt-get install python3-rich): plain lines\n")
+    return Plain(shown)
+
+
+def sparkline(values):
+    """One character for each value, as high as the largest absolute one; unknown is a blank."""
+    top = max((abs(value) for value in values if value is not None), default=0)
+    return "".join(
+        " " if value is None else SPARKS[1 + int(abs(value) / top * (len(SPARKS) - 2))] if top else SPARKS[1]
+        for value in values)
+
+
+class Plain:
+    """group chart dimension value, one line for each dimension and tick."""
+
+    def __init__(self, shown):
+        self.shown = shown
+        self._before = {}
+        self._then = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def still_here(self):
+        """People are patient."""
+
+    def begin(self, now, values):
+        self.rates(now, zip(self.shown, values))
+
+    def rates(self, now, pairs):
+        """What the agent would draw, as [(Shown, Line, value)]: per second, or the difference itself; None: unknown."""
+        found = []
+        for each, values in pairs:
+            for line, value in zip(each.lines, values):
+                place, rate = (each.full_id, line.id), value
+                if line.algorithm == "incremental":
+                    # what has come only now began at zero; what was away, nobody knows when it moved
+                    then, last = self._before.get(place, (self._then, None if each in self.shown else 0))
+                    is_known = None not in (value, last, self._then) and then == self._then
+                    rate = (value - last) / (now - then) if is_known else None
+                    if value is not None:
+                        self._before[place] = now, value
+                found.append((each, line, None if rate is None else rate * line.multiplier))
+        self._then = now
+        return found
+
+    def show(self, now, values, more=()):
+        netdata.write("".join(
+            "%-8s %-16s %-8s %s\n" % (each.group, each.id, _printable(line.name or line.id), _number(rate))
+            for each, line, rate in self.rates(now, [*zip(self.shown, values), *more])) + "\n")
+
+
+class Live(Plain):
+    """The table on the terminal, redrawn at every tick. Raises ImportError without rich."""
+
+    def __init__(self, shown, loaded, wanted):
+        super().__init__(shown)
+        import rich.console
+        import rich.live
+        import rich.table
+        import rich.text
+        self._new_table, self._group, self._text = rich.table.Table, rich.console.Group, rich.text.Text
+        self._live = rich.live.Live(screen=True, auto_refresh=False)
+        self._history = {}
+        self._title = "ebpf.plugin: load mode %s, every %d s; Ctrl-C ends" % (wanted.mode, wanted.every)
+        hidden = [name for hooks in loaded.hooks.values() for name, hook in hooks.items() if not hook["method"]]
+        self._caption = "not shown (--check says why): %s" % ", ".join(hidden + list(loaded.broken)) \
+            if hidden or loaded.broken else None
+
+    def __enter__(self):
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._live.__exit__(*error)
+        return False
+
+    def begin(self, now, values):
+        super().begin(now, values)
+        self._draw([(each, line, None) for each in self.shown for line in each.lines], [])
+
+    def show(self, now, values, more=()):
+        rates = self.rates(now, [*zip(self.shown, values), *more])
+        fixed = sum(len(each.lines) for each in self.shown)
+        self._draw(rates[:fixed], rates[fixed:])
+
+    def _draw(self, rates, changing):
+        table = self._table("group", "chart", "dimension")
+        table.title, table.caption = self._title, self._caption
+        table.add_column("last minute", no_wrap=True, ratio=1)
+        table.add_column("method", no_wrap=True)
+        last = None
+        for each, line, rate in rates:
+            past = self._history.setdefault((each.full_id, line.id), [])
+            past.append(rate)
+            del past[:-HISTORY]
+            first = each is not last
+            table.add_row(each.group if first else "", each.id if first else "", line.id,
+                          "%s %s" % (_number(rate), each.units), sparkline(past), ",".join(line.methods))
+            last = each
+        self._live.update(self._group(
+            self._applications([rate for rate in changing if rate[0].type == "apps"]),
+            self._busiest([rate for rate in changing if rate[0].type != "apps"]), table), refresh=True)
+
+    def _applications(self, rates):
+        """One row for each that does something, the busiest first: where it stands highest counts."""
+        columns = [chart for chart, _ in APPLICATIONS]
+        found, most = {}, dict.fromkeys(columns, 1)
+        for each, line, rate in rates:
+            if each.id in most and rate:
+                found.setdefault(line.name or line.id, {})[each.id] = rate
+                most[each.id] = max(most[each.id], rate)
+        table = self._new_table(expand=True, box=None, padding=(0, 1))
+        table.add_column("application", no_wrap=True)
+        for _, title in APPLICATIONS:
+            table.add_column(title, justify="right", no_wrap=True)
+        for name, of_charts in sorted(found.items(), key=lambda item: -max(item[1][c] / most[c] for c in item[1]))[:BUSIEST]:
+            table.add_row(self._text(_printable(name)), *(_number(of_charts.get(chart, 0)) for chart in columns))
+        return table
+
+    def _busiest(self, rates):
+        """Of each chart whose dimensions come and go, those where something happens, the busiest first."""
+        table = self._table("chart", "dimension")
+        charts = {}
+        for each, line, rate in rates:
+            if rate:
+                charts.setdefault(each.full_id, []).append((abs(rate), each, line, rate))
+        for of_chart in charts.values():
+            for number, (_, each, line, rate) in enumerate(sorted(of_chart, key=lambda one: -one[0])[:BUSIEST]):
+                # a name may come from anywhere: it is text, no markup
+                table.add_row("" if number else each.id, self._text(_printable(line.name or line.id)),
+                              "%s %s" % (_number(rate), each.units))
+        return table
+
+    def _table(self, *columns):
+        table = self._new_table(expand=True, box=None, padding=(0, 1))
+        for name in columns:
+            table.add_column(name, no_wrap=True)
+        table.add_column("now", justify="right", no_wrap=True, min_width=12)
+        return table
+
+
+def _printable(text):
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _number(value):
+    return "-" if value is None else "{:,d}".format(round(value))

@@ -1,0 +1,83 @@
+"""Events that the kernel could not give to a program are told, once for each program."""
+import os
+
+import pytest
+
+from ebpf_plugin import log
+from ebpf_plugin.collect import missed_events
+from ebpf_plugin.kernel import bpf, tracefs
+
+PROFILE = """\
+  ebpf_plugin/r_clone_1                                      0               0
+  r_vfs_read_1                                    100            3
+  r_vfs_write_1                                   100            0
+  somebody_elses                                  7              9
+"""
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
+    return lines
+
+
+@pytest.fixture
+def misses(monkeypatch, tmp_path):
+    """misses[descriptor] is what the kernel says; a descriptor that is not there cannot be asked."""
+    counts = {}
+
+    def recursion_misses(program):
+        if program not in counts:
+            raise OSError(22, "Invalid argument")
+        return counts[program]
+
+    (tmp_path / "kprobe_profile").write_text(PROFILE)
+    monkeypatch.setattr(bpf, "recursion_misses", recursion_misses)
+    monkeypatch.setattr(tracefs, "root", lambda: str(tmp_path))
+    return counts
+
+
+EVENTS = ("ebpf_plugin/r_vfs_read_1", "ebpf_plugin/r_vfs_write_1")
+
+
+def test_both_counts(misses):
+    misses.update({5: 0, 6: 2})
+    found = missed_events.MissedEvents({"a": 5, "b": 6, "c": 7}, EVENTS)
+    assert found.counts() == {"a": 0, "b": 2, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
+
+
+def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):
+    """A read of a seq_file gives as many whole lines as a page has room for."""
+    lines = ["  others_%-40d %10d %10d\n" % (number, 1, 1) for number in range(300)] + PROFILE.splitlines(True)
+    (tmp_path / "kprobe_profile").write_text("".join(lines))
+    pread, reads = os.pread, []
+
+    def page(file, size, offset):
+        reads.append(offset)
+        data = pread(file, min(size, 4096), offset)
+        return data[:data.rindex(b"\n") + 1] if data else data
+
+    monkeypatch.setattr(missed_events.os, "pread", page)
+    assert missed_events.MissedEvents({}, EVENTS).counts() == {"r_vfs_read_1": 3, "r_vfs_write_1": 0} and len(reads) > 3
+
+
+def test_without_kretprobes_tracefs_is_not_touched(misses, monkeypatch):
+    monkeypatch.setattr(tracefs, "root", lambda: pytest.fail("asked for"))
+    assert missed_events.MissedEvents({}, ()).counts() == {}
+
+
+def test_without_tracefs(misses, monkeypatch, tmp_path):
+    monkeypatch.setattr(tracefs, "root", lambda: str(tmp_path / "none"))
+    assert missed_events.MissedEvents({}, EVENTS).counts() == {}
+
+
+def test_each_is_told_once(misses, said):
+    misses.update({5: 0, 6: 2})
+    found = missed_events.MissedEvents({"a": 5, "b": 6}, EVENTS)
+    found.tell()
+    assert sorted(line.split(" has missed ")[0] for line in said) == ["b", "r_vfs_read_1"]
+    misses.update({5: 1, 6: 90})
+    found.tell()
+    assert len(said) == 3 and said[-1].startswith("a has missed 1 events")

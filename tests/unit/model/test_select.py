@@ -1,0 +1,89 @@
+"""Which charts and dimensions are declared, and what their titles say."""
+from fakes import GROUP, attached
+import pytest
+
+from ebpf_plugin.model.group import Note, per_application
+from ebpf_plugin.model.select import select_application_charts, select_charts
+
+
+def shape(shown):
+    return [(each.id, [line.id for line in each.lines]) for each in shown]
+
+
+@pytest.mark.parametrize("mode, methods, expected", [
+    ("entry", {}, [("flow", ["in", "out"]), ("inside", ["rest"])]),
+    ("return", {}, [("flow", ["in", "out"]), ("inside", ["rest"]), ("flow_error", ["in"])]),
+    ("return", {"out": None}, [("flow", ["in"]), ("flow_error", ["in"])]),
+    ("return", {"in": None}, [("flow", ["out"])]),
+    ("return", {"in": None, "out": None}, []),
+])
+def test_only_what_is_measured(mode, methods, expected):
+    assert shape(select_charts((GROUP,), mode, {"toy": attached(GROUP, **methods)})) == expected
+
+
+def test_a_group_that_is_broken_shows_nothing():
+    assert select_charts((GROUP,), "entry", {}) == ()
+    other = GROUP._replace(name="other")
+    shown = select_charts((GROUP, other), "entry", {"other": attached(other)})
+    assert {each.group for each in shown} == {"other"}
+
+
+def test_places_and_methods():
+    flow, inside = select_charts((GROUP,), "entry", {"toy": attached(GROUP, out="probe")})
+    assert [(line.plus, line.minus, line.methods) for line in flow.lines] == [
+        ((0,), (), ("trampoline",)), ((2,), (), ("probe",))]
+    assert [(line.plus, line.minus, line.methods) for line in inside.lines] == [((0,), (2,), ("probe", "trampoline"))]
+
+
+ASKED = Note("probe", ("entry",), ("in_calls",), "asked")
+LATE = Note("probe", ("entry", "return"), ("out_calls",), "late")
+
+
+@pytest.mark.parametrize("mode, methods, titles", [
+    ("entry", {}, ["In and out", "Not out"]),
+    ("entry", {"in": "probe"}, ["In and out (asked)", "Not out (asked)"]),
+    ("entry", {"in": "probe", "out": "probe"}, ["In and out (asked, late)", "Not out (asked, late)"]),
+    ("entry", {"in": None, "out": "probe"}, ["In and out (late)"]),
+    ("return", {"in": "probe"}, ["In and out", "Not out", "In fails"]),
+    ("return", {"in": "probe", "out": "probe"}, ["In and out (late)", "Not out (late)", "In fails"]),
+])
+def test_titles_say_what_is_unusual(mode, methods, titles):
+    taking, giving = GROUP.hooks
+    group = GROUP._replace(hooks=(taking._replace(notes=(ASKED,)), giving._replace(notes=(LATE,))))
+    assert [each.title for each in select_charts((group,), mode, {"toy": attached(group, **methods)})] == titles
+
+
+OF_APPS = GROUP._replace(apps=(
+    per_application("calls", "Calls", "calls/s", 20001, ("in_calls", "out_calls")),
+    per_application("errors", "Fails", "calls/s", 20002, ("in_errors",), modes=("return",)),
+))
+
+
+@pytest.mark.parametrize("mode, methods, expected", [
+    ("entry", {}, {"calls": (0, 2)}),
+    ("return", {}, {"calls": (0, 2), "errors": (1,)}),
+    # a sum is never a part
+    ("return", {"out": None}, {"errors": (1,)}),
+    ("return", {"in": None}, {}),
+])
+def test_charts_of_applications(mode, methods, expected):
+    found = select_application_charts((OF_APPS,), mode, {"toy": attached(OF_APPS, **methods)})
+    assert {each.id: line.plus for each in found for line in each.lines} == expected
+    assert all(len(each.lines) == 1 and each.lines[0].multiplier == 1 and not each.lines[0].minus for each in found)
+    assert {(each.type, each.kind, each.group) for each in found} <= {("apps", "stacked", "toy")}
+    assert [each.full_id for each in found] == ["apps." + name for name in expected]
+    # they are no charts of the host's
+    assert select_charts((OF_APPS,), mode, {"toy": attached(OF_APPS, **methods)}) == \
+        select_charts((GROUP,), mode, {"toy": attached(GROUP, **methods)})
+
+
+def test_charts_of_applications_of_groups_that_are_not_there():
+    assert select_application_charts((OF_APPS,), "entry", {}) == ()
+    assert select_application_charts((GROUP,), "entry", {"toy": attached(GROUP)}) == ()
+
+
+def test_charts_of_applications_say_what_is_unusual():
+    taking, giving = OF_APPS.hooks
+    group = OF_APPS._replace(hooks=(taking._replace(notes=(ASKED,)), giving))
+    found = select_application_charts((group,), "entry", {"toy": attached(group, **{"in": "probe"})})
+    assert [each.title for each in found] == ["Calls (asked)"]
