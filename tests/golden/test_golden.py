@@ -16,7 +16,7 @@ from ebpf_plugin.collect import daemon
 from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.model import series
-from ebpf_plugin.model.group import MODES
+from ebpf_plugin.model.chart import MODES
 from ebpf_plugin.model.select import select_charts
 from ebpf_plugin.outputs import netdata
 

@@ -14,7 +14,8 @@ from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel import bpf, tracefs
 from ebpf_plugin.kernel.btf import BTF, NoBTF
 from ebpf_plugin.load import attach, handoff
-from ebpf_plugin.model.group import ATTACH_METHODS, MODES
+from ebpf_plugin.model.chart import MODES
+from ebpf_plugin.model.group import ATTACH_METHODS
 from ebpf_plugin.model.select import select_charts
 
 COMM = "wl-%d" % os.getpid()

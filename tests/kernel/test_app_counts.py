@@ -24,7 +24,8 @@ from wire import V4, V6, converse
 import workload
 
 from ebpf_plugin.kernel import process, procfs
-from ebpf_plugin.model.group import ATTACH_METHODS, ENTRY, RETURN
+from ebpf_plugin.model.chart import ENTRY, RETURN
+from ebpf_plugin.model.group import ATTACH_METHODS
 from plugin import PLUGIN
 
 pytestmark = pytest.mark.skipif(not workload.X86, reason="the programs are x86-64's")

@@ -19,7 +19,7 @@ from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.groups.vfs import VFS
 from ebpf_plugin.kernel import capabilities
 from ebpf_plugin.load import handoff
-from ebpf_plugin.model.group import MODES
+from ebpf_plugin.model.chart import MODES
 from plugin import PATIENCE, PLUGIN, ROOT
 
 # in a mount namespace of its own, so that nobody else misses anything

@@ -4,7 +4,8 @@ import os
 from hypothesis import HealthCheck, settings
 
 from ebpf_plugin.load.handoff import Loaded
-from ebpf_plugin.model.group import Chart, Dimension, Function, Group, Hook, Tracepoint
+from ebpf_plugin.model.chart import Chart, Dimension
+from ebpf_plugin.model.group import Function, Group, Hook, Switch, Tracepoint
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = os.path.join(ROOT, "plugin", "ebpf_plugin")
@@ -14,16 +15,18 @@ FUZZ = settings(deadline=None, database=None, max_examples=300, suppress_health_
 
 GROUP = Group(
     name="toy",
+    switch=Switch("toy"),
     counters=("in_calls", "in_errors", "out_calls"),
     hooks=(
         Hook("in", ("in_calls", "in_errors"), (Function("do_in", ("do_in",)),)),
         Hook("out", ("out_calls",), tracepoints=(Tracepoint("out_raw", ("out",), raw=True),)),
     ),
     charts=(
-        Chart("flow", "In and out", "calls/s", "Toys", 1,
-              (Dimension("in", ("in_calls",)), Dimension("out", ("out_calls",), multiplier=-1))),
-        Chart("inside", "Not out", "difference", "Toys", 2, (Dimension("rest", ("in_calls",), ("out_calls",), "absolute"),)),
-        Chart("flow_error", "In fails", "calls/s", "Toys", 3, (Dimension("in", ("in_errors",)),), modes=("return",)),
+        Chart("flow", "In and out", "calls/s", "Toys",
+              (Dimension("in", ("in_calls",)), Dimension("out", ("out_calls",), multiplier=-1)), 1),
+        Chart("inside", "Not out", "difference", "Toys",
+              (Dimension("rest", ("in_calls",), ("out_calls",), "absolute"),), 2),
+        Chart("flow_error", "In fails", "calls/s", "Toys", (Dimension("in", ("in_errors",)),), 3, ("return",)),
     ),
 )
 

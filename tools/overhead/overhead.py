@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """What the hooks add to an event, by each method and in each mode: with nothing attached, with empty programs on the
 plugin's hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to
-nothing attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a hook
-of charts that the event passes is on another attach method.
+nothing attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a
+hook of charts that the event passes is on another attach method.
 """
 import argparse
 import base64

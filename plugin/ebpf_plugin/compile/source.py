@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 
 from ..kernel import procfs
-from ..model.group import RETURN
+from ..model.chart import RETURN
 
 
 def text(groups, bpf_directory, sizes=()):

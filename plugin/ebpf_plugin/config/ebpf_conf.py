@@ -1,155 +1,38 @@
-"""ebpf.conf: from files to one validated Settings. Nothing in a file stops the plugin; what is wrong becomes a message."""
+"""Reads ebpf.conf into Settings. Nothing in a file stops the plugin; what is wrong becomes a message."""
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Iterator
 
 from iniconfig import IniConfig, ParseError
 
 from . import files, network_filters
+from .options import OPTIONS, Invalid, Text
+from .settings import Settings, settle
 
 NAME = "ebpf.conf"
-
-METHOD_CHOICES = ("auto", "trampoline", "tracepoint", "probe")
-YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
 SECTION_OF = {"network connections": "network viewer"}  # older or newer spellings
 SERVICE_NAMES = "service name"  # its keys are ports
 
 
-class Invalid(Exception):
-    """What a value should have been."""
-
-
-def _choice(*accepted):
-    def parse(text):
-        if text.lower() not in accepted:
-            raise Invalid("expected " + " or ".join(accepted))
-        return text.lower()
-    return parse
-
-
-def _boolean(text):
-    if text.lower() not in YES + NO:
-        raise Invalid("expected yes or no")
-    return text.lower() in YES
-
-
-def _inverse(text):
-    return not _boolean(text)
-
-
-def _seconds(text):
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3600 and len(text) < 6):
-        raise Invalid("expected a whole number of seconds, 1 to 3600")
-    return int(text)
-
-
-def _table_size(text):
-    if not (text.isascii() and text.isdigit() and len(text) < 8 and 64 <= int(text) <= 4194304):
-        raise Invalid("expected a whole number, 64 to 4194304")
-    return int(text)
-
-
-def _dimensions(text):
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 5000):
-        raise Invalid("expected a whole number, 0 to 5000")
-    return int(text)
-
-
-class Text(NamedTuple):
-    """A value that is read later, with what it depends on; `where` is path:line, for messages."""
-
-    text: str
-    where: str = ""
-
-
-class Option(NamedTuple):
-    """`field` of Settings is `default` unless a file sets it. `also` are older spellings of the option."""
-
-    field: str
-    section: str
-    key: str
-    parse: object
-    default: object
-    also: tuple = ()  # (key, parse)
-
-
-# Every option once, with its default; conf.d/ebpf.conf shows the same to the user (tests/unit/test_config.py compares).
-OPTIONS = (
-    Option("mode", "global", "ebpf load mode", _choice("entry", "return"), "entry",
-           also=(("load", _choice("entry", "return")),)),
-    Option("every", "global", "update every", _seconds, 1),
-    Option("apps", "global", "apps", _boolean, True, also=(("disable apps", _inverse),)),
-    Option("cgroups", "global", "cgroups", _boolean, False),
-    Option("processes", "global", "pid table size", _table_size, 32768),
-    Option("method", "global", "ebpf co-re tracing", _choice(*METHOD_CHOICES), "auto"),
-    Option("process", "ebpf programs", "process", _boolean, True),
-    Option("file", "ebpf programs", "file", _boolean, None),
-    Option("vfs", "ebpf programs", "vfs", _boolean, None),
-    Option("network", "ebpf programs", "network viewer", _boolean, True),
-    Option("connections", "ebpf programs", "network connection monitoring", _boolean, True),
-    Option("dimensions", "network viewer", "maximum dimensions", _dimensions, 500),
-    Option("ports", "network viewer", "ports", Text, Text(network_filters.DEFAULT_PORTS)),
-    Option("ips", "network viewer", "ips", Text, Text(network_filters.DEFAULT_IPS)),
-    Option("resolve_hosts", "network viewer", "resolve hostnames", _boolean, False,
-           also=(("resolve hostname ips", _boolean),)),
-    Option("hostnames", "network viewer", "hostnames", Text, Text("*")),
-    Option("resolve_services", "network viewer", "resolve service names", _boolean, True),
-)
-
-
-class Settings(NamedTuple):
-    """What the user wants. `process` is the umbrella: `file` and `vfs` are as it is unless they are set themselves.
-
-    `services` is {port: name} of [service name].
-    """
-
-    mode: str
-    every: int
-    apps: bool
-    cgroups: bool
-    processes: int
-    method: str
-    process: bool
-    file: bool
-    vfs: bool
-    network: bool
-    connections: bool
-    dimensions: int
-    ports: Text
-    ips: Text
-    resolve_hosts: bool
-    hostnames: Text
-    resolve_services: bool
-    services: dict
-
-    def groups(self):
-        """The names of the enabled groups."""
-        names = tuple(name for name in ("file", "vfs", "process", "network") if getattr(self, name))
-        return names + ("apps",) if names and self.apps else names
-
-
-def load(paths):
+def load(paths: list[str]) -> tuple[Settings, list[str]]:
     """(Settings, messages) from files, the most important first. A file that is not there is passed over.
 
     Each message is one line: path:line: what is wrong, what is accepted.
     """
-    messages = []
+    messages: list[str] = []
     layers = [_read(path, messages) for path in paths]
-    chosen = {}
+    chosen: dict[str, Any] = {}
     for option in OPTIONS:
         values = (layer[option.field] for layer in layers if option.field in layer)
         chosen[option.field] = next(values, option.default)
-    for umbrella in ("file", "vfs"):
-        if chosen[umbrella] is None:
-            chosen[umbrella] = chosen["process"]
-    services = {}
+    services: dict[int, str] = {}
     for layer in reversed(layers):
         services.update(layer.get("services", {}))
-    return Settings(**chosen, services=services), messages
+    return settle(chosen, services), messages
 
 
-def _read(path, messages):
+def _read(path: str, messages: list[str]) -> dict[str, Any]:
     """{field: value} of what a file sets rightly, and "services"."""
     try:
         text = files.read(path)
@@ -164,7 +47,7 @@ def _read(path, messages):
         return {}
     known = {(option.section, option.key): (option, option.parse) for option in OPTIONS}
     known.update({(o.section, key): (o, parse) for o in OPTIONS for key, parse in o.also})
-    found = {}
+    found: dict[str, Any] = {}
     for name, keys in config.sections.items():
         section = SECTION_OF.get(name, name)
         if section == SERVICE_NAMES:
@@ -192,7 +75,7 @@ def _read(path, messages):
     return found
 
 
-def _services(path, config, keys, messages):
+def _services(path: str, config: IniConfig, keys: Any, messages: list[str]) -> Iterator[tuple[int, str]]:
     """Pairs of port and name."""
     for key, name in keys.items():
         try:
@@ -205,7 +88,7 @@ def _services(path, config, keys, messages):
                 path, config.lineof(SERVICE_NAMES, key), SERVICE_NAMES, files.quoted(key), error))
 
 
-def _line(line):
+def _line(line: str) -> str:
     """A line as iniconfig takes it. Netdata's files indent options, which iniconfig would read as a continuation; and it
     ends lines at characters such as form feeds, which no editor counts."""
     return "".join(character if character.isprintable() else " " for character in line).strip()

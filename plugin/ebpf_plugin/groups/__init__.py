@@ -1,11 +1,12 @@
 """The registry: every group, in dashboard order."""
-from ..model.group import validate
+from ..model.registry import with_priorities
+from ..model.validate import validate
 from .apps import APPS
 from .file import FILE
 from .network import NETWORK
 from .process import PROCESS
 from .vfs import VFS
 
-GROUPS = (FILE, VFS, PROCESS, NETWORK, APPS)
+GROUPS = with_priorities((FILE, VFS, PROCESS, NETWORK, APPS))
 
 validate(GROUPS)

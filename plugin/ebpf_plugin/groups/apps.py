@@ -1,6 +1,6 @@
 """Which application a process belongs to: no charts of its own, but a row of its own in all other groups' counters.
 Pairs with bpf/apps.c, and with bpf/rows.c that comes before everything."""
-from ..model.group import Field, Group, Hook, Tracepoint
+from ..model.group import Field, Group, Hook, Switch, Tracepoint
 
 
 def tracepoint(name, event, counters=()):
@@ -9,6 +9,7 @@ def tracepoint(name, event, counters=()):
 
 APPS = Group(
     name="apps",
+    switch=Switch("apps", section="global", inverted=("disable apps",)),
     base=("rows",),
     needed=True,
     fields=(

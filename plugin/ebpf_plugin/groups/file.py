@@ -1,11 +1,13 @@
 """File descriptors opened and closed. Pairs with bpf/file.c."""
-from ..model.group import RETURN, Chart, Dimension, Function, Group, Hook, Tracepoint, per_application, sys_exits
+from ..model.chart import RETURN, Chart, Dimension, per_application
+from ..model.group import Function, Group, Hook, Switch, Tracepoint, sys_exits
 
 CLOSES = ("close_calls", "close_file_calls")
 CLOSE_ERRORS = ("close_errors", "close_file_errors")
 
 FILE = Group(
     name="file",
+    switch=Switch("file", follows="process", flag="process"),
     counters=("open_calls", "open_errors", "close_calls", "close_errors", "close_file_calls", "close_file_errors"),
     hooks=(
         Hook(

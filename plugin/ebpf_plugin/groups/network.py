@@ -1,7 +1,8 @@
 """TCP and UDP. Pairs with bpf/network.c, and with its parts bpf/sockets.c, flows.c and traffic.c, which come before it."""
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
 from ..model.group import (
-    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Chart, Dimension, Field, Function,
-    Group, Hook, Note, ProgramTypes, Tracepoint, per_application
+    AT_CALL, PROBE, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Field, Function, Group, Hook, Note, ProgramTypes, Switch,
+    Tracepoint
 )
 
 # The size that is asked for is known at the call, what was sent at the return.
@@ -39,6 +40,7 @@ def of_apps(chart, title, units, priority, *counters):
 
 NETWORK = Group(
     name="network",
+    switch=Switch("network viewer", flag="net"),
     parts=("sockets", "flows", "traffic"),
     needed=True,
     fields=(

@@ -1,7 +1,7 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
+from ..model.chart import RETURN, Chart, Dimension, per_application
 from ..model.group import (
-    AT_CALL, RETURN, TRACEPOINT, WITH_ARGUMENT, Chart, Dimension, Function, Group, Hook, Tracepoint, per_application,
-    sys_enters, sys_exits
+    AT_CALL, TRACEPOINT, WITH_ARGUMENT, Function, Group, Hook, Switch, Tracepoint, sys_enters, sys_exits
 )
 
 # kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
@@ -9,6 +9,7 @@ CLONE = ("kernel_clone", "_do_fork")
 
 PROCESS = Group(
     name="process",
+    switch=Switch("process", flag="process"),
     counters=("processes", "threads", "process_errors", "thread_errors", "exits", "releases"),
     hooks=(
         Hook(

@@ -1,7 +1,8 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
 from ..model.group import (
-    AT_CALL, ENTRY, MODES, PROBE, RETURN, TRACEPOINT, WITH_RESULT, Chart, Dimension, Field, Function, Group, Hook, Note,
-    Tracepoint, per_application, sys_enters, sys_exits, syscall_symbols
+    AT_CALL, PROBE, TRACEPOINT, WITH_RESULT, Field, Function, Group, Hook, Note, Switch, Tracepoint, sys_enters,
+    sys_exits, syscall_symbols
 )
 
 
@@ -34,6 +35,7 @@ CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors"
 
 VFS = Group(
     name="vfs",
+    switch=Switch("vfs", follows="process", flag="process"),
     fields=(Field("FILE_F_MODE_OFFSET", (("file", "f_mode"),)),),
     counters=(
         "read_calls", "read_errors", "read_bytes",

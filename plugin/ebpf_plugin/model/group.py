@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ENTRY, RETURN = MODES = ("entry", "return")
+from .chart import MODES, Chart
+
 TRAMPOLINE, PROBE, TRACEPOINT = ATTACH_METHODS = ("trampoline", "probe", "tracepoint")
 
 
@@ -106,42 +107,24 @@ def syscall_symbols(call):
     return tuple(prefix + "sys_" + call for prefix in ("__x64_", "__arm64_", ""))
 
 
-class Dimension(NamedTuple):
-    """A dimension: `id` is shown as it is. `plus` and `minus` are counters whose sums make the value.
+class Switch(NamedTuple):
+    """The option of ebpf.conf that turns a group on and off: `key` in `section`, `default` unless a file sets it.
 
-    It is declared if every hook that writes them is attached.
+    A group that `follows` another is as that one is unless it is set itself. `flag` is the one of -p and -n that asks for
+    the group. `inverted` are older keys that say the contrary.
     """
 
-    id: str
-    plus: tuple
-    minus: tuple = ()
-    algorithm: str = "incremental"
-    multiplier: int = 1
-
-
-class Chart(NamedTuple):
-    """A chart of type `ebpf`. `units` are per second where the dimensions are incremental.
-
-    An `absolute` dimension is sent as its change since the tick before, so it needs two ticks on time.
-    """
-
-    id: str
-    title: str
-    units: str
-    family: str
-    priority: int
-    dims: tuple
-    modes: tuple = MODES
-
-
-def per_application(chart, title, units, priority, counters, family="ebpf syscall", modes=MODES):
-    """A chart for Group.apps."""
-    return Chart(id=chart, title=title, units=units, family=family, priority=priority, modes=modes,
-                 dims=(Dimension("application", counters),))
+    key: str
+    section: str = "ebpf programs"
+    default: bool = True
+    follows: str = ""
+    flag: str = ""
+    inverted: tuple[str, ...] = ()
 
 
 class Group(NamedTuple):
-    """`counters` are the slots of the per-CPU array <name>_counters, in the order of the enum in bpf/<name>.c.
+    """`switch` turns it on and off. `counters` are the slots of the per-CPU array <name>_counters, in the order of the enum
+    in bpf/<name>.c.
 
     `apps` are charts of type `apps`: their one dimension stands for those of all applications. `parts` are C files that
     come before that one in the text, `base` those before the text of all groups. `fields` are offsets that its programs use
@@ -150,10 +133,11 @@ class Group(NamedTuple):
     """
 
     name: str
-    counters: tuple
-    hooks: tuple
-    charts: tuple
-    apps: tuple = ()
+    switch: Switch
+    counters: tuple[str, ...]
+    hooks: tuple[Hook, ...]
+    charts: tuple[Chart, ...]
+    apps: tuple[Chart, ...] = ()
     base: tuple = ()
     parts: tuple = ()
     fields: tuple = ()
@@ -164,40 +148,3 @@ class Group(NamedTuple):
 def hook_of(group, counter):
     """The hook that writes `counter`; validate() makes sure that there is one."""
     return next(hook for hook in group.hooks if counter in hook.counters)
-
-
-def validate(groups):
-    """Raise ValueError for data that the engine or the agent could not take. Called when the registry is imported."""
-    for charts in ([chart.id for group in groups for chart in group.charts],
-                   [chart.id for group in groups for chart in group.apps]):
-        _demand(len(charts) == len(set(charts)), "two charts of the same id: %s" % charts)
-    for group in groups:
-        written = [counter for hook in group.hooks for counter in hook.counters]
-        _demand(sorted(written) == sorted(group.counters), "%s: each counter is written by one hook" % group.name)
-        names = [hook.name for hook in group.hooks]
-        _demand(len(names) == len(set(names)), "%s: two hooks of the same name" % group.name)
-        for hook in group.hooks:
-            where = "%s/%s" % (group.name, hook.name)
-            _demand(hook.first in ("",) + ATTACH_METHODS and set(hook.modes) <= set(MODES),
-                    where + ": unknown attach method or mode")
-            for note in hook.notes:
-                _demand(set(note.counters) <= set(hook.counters), where + ": a note on another's counters")
-            _demand(hook.functions or hook.tracepoints, where + ": nothing to attach")
-        for chart in group.charts + group.apps:
-            where = "%s/%s" % (group.name, chart.id)
-            ids = [dim.id for dim in chart.dims]
-            _demand(chart.title and chart.units and chart.family, where + ": an empty text")
-            _demand(_plain(chart.id) and all(map(_plain, ids)), where + ": an id that the protocol cannot carry")
-            _demand(ids and len(ids) == len(set(ids)), where + ": no dimensions, or two of the same id")
-            for dim in chart.dims:
-                _demand(dim.plus and set(dim.plus + dim.minus) <= set(group.counters), where + ": unknown counter")
-                _demand(dim.algorithm in ("incremental", "absolute"), where + ": unknown algorithm")
-
-
-def _plain(text):
-    return text.isascii() and text.replace("_", "").isalnum()
-
-
-def _demand(condition, message):
-    if not condition:
-        raise ValueError(message)

@@ -9,16 +9,18 @@ from types import SimpleNamespace
 from fakes import GROUP, ROOT, Reader, loaded
 import pytest
 
-from ebpf_plugin import VERSION
-from ebpf_plugin import __main__ as command
-from ebpf_plugin import log
+from ebpf_plugin import VERSION, log
 from ebpf_plugin.collect import cgroups, daemon
+from ebpf_plugin.commands import arguments as command_line
+from ebpf_plugin.commands import run as command
+from ebpf_plugin.commands import show_bpf
 from ebpf_plugin.config import ebpf_conf, network_viewer
+from ebpf_plugin.config.options import Text
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel import btf as btf_module
 from ebpf_plugin.kernel import procfs
-from ebpf_plugin.load import handoff, running_processes
+from ebpf_plugin.load import handoff, plan, running_processes
 from ebpf_plugin.model import series
 from ebpf_plugin.outputs import netdata
 
@@ -37,10 +39,17 @@ def said(monkeypatch):
 def settings(tmp_path, arguments, text=None, environment=()):
     if text is not None:
         (tmp_path / "ebpf.conf").write_text(text)
-    return command.settings(command.arguments(arguments), {"NETDATA_USER_CONFIG_DIR": str(tmp_path), **dict(environment)})
+    return command_line.settings(command_line.parse(arguments), {
+        "NETDATA_USER_CONFIG_DIR": str(tmp_path), **dict(environment)})
 
 
-ONLY_NET = {"process": False, "file": False, "vfs": False}
+def without(*groups):
+    return DEFAULTS.with_groups(set(DEFAULTS.groups) - set(groups))
+
+
+ONLY_NET = {"groups": ("network", "apps")}
+NO_NET = {"groups": without("network").groups}
+NO_APPS = {"groups": without("apps").groups}
 
 
 @pytest.mark.parametrize("arguments, text, changed", [
@@ -53,10 +62,10 @@ ONLY_NET = {"process": False, "file": False, "vfs": False}
     (["--return"], None, {"mode": "return"}),
     (["-r"], "[global]\nload = entry", {"mode": "return"}),
     ([], "[global]\nload = return", {"mode": "return"}),
-    (["--global"], "[global]\napps = yes", {"apps": False}),
-    (["-g"], None, {"apps": False}),
-    (["--process"], None, {"network": False}),
-    (["-p"], "[ebpf programs]\nprocess = no\nvfs = no\nnetwork viewer = yes", {"network": False}),
+    (["--global"], "[global]\napps = yes", NO_APPS),
+    (["-g"], None, NO_APPS),
+    (["--process"], None, NO_NET),
+    (["-p"], "[ebpf programs]\nprocess = no\nvfs = no\nnetwork viewer = yes", NO_NET),
     (["--net"], None, ONLY_NET),
     (["-n"], "[ebpf programs]\nfile = yes\nnetwork viewer = no", ONLY_NET),
     (["--all"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
@@ -64,8 +73,8 @@ ONLY_NET = {"process": False, "file": False, "vfs": False}
     (["-p", "-n"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
     (["-a"], "[global]\napps = no", {}),
     (["-a"], "[ebpf programs]\nnetwork connection monitoring = no", {}),
-    (["-a", "-g", "-r", "3"], None, {"apps": False, "mode": "return", "every": 3}),
-    (["-rg"], None, {"apps": False, "mode": "return"}),
+    (["-a", "-g", "-r", "3"], None, {**NO_APPS, "mode": "return", "every": 3}),
+    (["-rg"], None, {**NO_APPS, "mode": "return"}),
 ])
 def test_flags_win_over_the_file(tmp_path, said, arguments, text, changed):
     assert settings(tmp_path, arguments, text) == DEFAULTS._replace(**changed)
@@ -98,7 +107,7 @@ def test_what_is_wrong_in_a_file_is_logged(tmp_path, said):
     ([], None), (["--ticks", "3"], 3), (["--once"], 1), (["1", "--debug", "--once"], 1),
 ])
 def test_ticks(arguments, ticks):
-    assert command.arguments(arguments).ticks == ticks
+    assert command_line.parse(arguments).ticks == ticks
 
 
 @pytest.mark.parametrize("arguments", [
@@ -107,7 +116,7 @@ def test_ticks(arguments, ticks):
 ])
 def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
-        command.arguments(arguments)
+        command_line.parse(arguments)
     assert stopped.value.code == 2
     printed, said = capsys.readouterr()
     assert printed == "" and said.startswith("usage: ebpf.plugin") and "ebpf.plugin: error: " in said
@@ -116,7 +125,7 @@ def test_bad_arguments(arguments, capsys):
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["-v"], ["--version"]])
 def test_help_and_version(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
-        command.arguments(arguments)
+        command_line.parse(arguments)
     assert stopped.value.code == 0
     printed, said = capsys.readouterr()
     assert said == "" and printed
@@ -154,12 +163,14 @@ def test_stdout_that_takes_nothing(tmp_path):
 
 
 def run(arguments, wanted=DEFAULTS):
-    return command.run(command.arguments(arguments), wanted)
+    args = command_line.parse(arguments)
+    planned = plan.make(wanted, args.config, os.environ)
+    return show_bpf.show(planned) if args.show_bpf else command.run(args, planned)
 
 
 @pytest.fixture
 def no_loader(monkeypatch):
-    def load(plan):
+    def load(wanted):
         raise handoff.LoaderFailed("the loader is not well")
 
     monkeypatch.setattr(handoff, "load", load)
@@ -172,8 +183,13 @@ def test_what_will_not_heal(no_loader, said, capfd, arguments, printed):
     assert said == ["the loader is not well"]
 
 
+def test_a_group_that_only_serves_others_is_left_out_without_them():
+    assert plan.make(DEFAULTS.with_groups({"apps"}), None, {}).groups == ()
+    assert [group.name for group in plan.make(DEFAULTS.with_groups({"vfs", "apps"}), None, {}).groups] == ["vfs", "apps"]
+
+
 def test_nothing_is_enabled(no_loader, said, capfd):
-    assert run([], DEFAULTS._replace(file=False, vfs=False, process=False, network=False)) == 1
+    assert run([], without(*DEFAULTS.groups)) == 1
     assert capfd.readouterr().out == "DISABLE\n"
     assert len(said) == 1 and "no group is enabled" in said[0]
 
@@ -191,14 +207,14 @@ def machine(monkeypatch):
     def set_up(*samples, broken=(), **methods):
         plans = []
 
-        def load(plan):
-            plans.append(plan)
+        def load(wanted):
+            plans.append(wanted)
             found = loaded(GROUP, **methods)
             if broken:
                 return found._replace(maps={}, hooks={}, broken=dict(broken))
             return found
 
-        monkeypatch.setattr(command, "GROUPS", (GROUP,))
+        monkeypatch.setattr(plan, "GROUPS", (GROUP,))
         monkeypatch.setattr(handoff, "load", load)
         monkeypatch.setattr(daemon, "execute", execute)
         monkeypatch.setattr(daemon, "Counters", lambda descriptor, count: Reader(*samples))
@@ -210,14 +226,7 @@ def machine(monkeypatch):
     return set_up
 
 
-class Wanted(ebpf_conf.Settings):
-    """Settings by which the toy group is all that there is."""
-
-    def groups(self):
-        return ("toy",)
-
-
-TOY = Wanted(*DEFAULTS._replace(every=2, network=False))
+TOY = DEFAULTS._replace(every=2, groups=("toy",))
 
 
 def test_no_hook_could_be_attached(machine, said, capfd):
@@ -277,7 +286,7 @@ def test_show_bpf(monkeypatch, said, capfd):
     assert said == ["no BTF: not here"]
 
 
-NET_ONLY = DEFAULTS._replace(process=False, file=False, vfs=False, apps=False)
+NET_ONLY = DEFAULTS._replace(groups=("network",))
 
 
 @pytest.fixture
@@ -286,12 +295,12 @@ def connected(machine, monkeypatch):
     def set_up(tables=("flows",), warnings=(), **methods):
         plans, states = [], []
 
-        def load(plan):
-            plans.append(json.loads(json.dumps(plan)))
+        def load(wanted):
+            plans.append(json.loads(json.dumps(wanted)))
             return loaded(NETWORK, **methods)._replace(tables={name: 5 for name in tables}, warnings=list(warnings))
 
         machine()
-        monkeypatch.setattr(command, "GROUPS", GROUPS)
+        monkeypatch.setattr(plan, "GROUPS", GROUPS)
         monkeypatch.setattr(handoff, "load", load)
         monkeypatch.setattr(daemon, "execute", lambda state, descriptors: states.append(
             marshal.loads(marshal.dumps(state))) or 0)
@@ -302,15 +311,16 @@ def connected(machine, monkeypatch):
 
 def test_what_loader_and_collector_get_of_the_network_viewer(connected, said, capfd):
     plans, states = connected(warnings=["something to know"])
-    wanted = NET_ONLY._replace(ports=ebpf_conf.Text("80"), dimensions=7, services={80: "web"}, resolve_hosts=True,
-                               hostnames=ebpf_conf.Text("!*.secret"))
+    wanted = NET_ONLY._replace(ports=Text("80"), dimensions=7, services={80: "web"}, resolve_hosts=True,
+                               hostnames=Text("!*.secret"))
     assert run([], wanted) == 0
-    plan, state = plans[0], states[0]
-    assert plan["groups"] == ["network"] and plan["sizes"]["CONNECTIONS"] == 1 and plan["sizes"]["FILTER_PORTS"] == 1
-    assert len(plan["filters"]["ports"]) == 2 * 8192
-    assert plan["sizes"]["FILTER_ADDRESSES"] == len(plan["filters"]["networks"])
+    got, state = plans[0], states[0]
+    assert got["groups"] == ["network"]
+    assert (got["sizes"]["CONNECTIONS"], got["sizes"]["FILTER_PORTS"]) == (1, 1)
+    assert len(got["filters"]["ports"]) == 2 * 8192
+    assert got["sizes"]["FILTER_ADDRESSES"] == len(got["filters"]["networks"])
     assert state["connections"]["map"] == 5 and state["connections"]["most"] == 7 and state["connections"]["hosts"]
-    assert state["connections"]["room"] == plan["sizes"]["FLOWS_MAX"]
+    assert state["connections"]["room"] == got["sizes"]["FLOWS_MAX"]
     assert dict(state["connections"]["names"])[80, "TCP"] == "web"
     assert said == ["something to know"]
 
@@ -335,7 +345,7 @@ def test_no_network_viewer_reads_no_filters(machine, monkeypatch, said, capfd):
 
 def test_a_filter_that_is_wrong_is_logged_and_the_rest_holds(connected, said, capfd):
     _, states = connected()
-    assert run([], NET_ONLY._replace(ports=ebpf_conf.Text("80 nosuchservice", "some.conf:3"))) == 0
+    assert run([], NET_ONLY._replace(ports=Text("80 nosuchservice", "some.conf:3"))) == 0
     assert len(said) == 1 and said[0].startswith("some.conf:3: ports: 'nosuchservice': ")
     assert states
 
@@ -355,9 +365,9 @@ def placed(connected, monkeypatch, tmp_path):
         plans, states = connected()
         tables = {name: number for number, name in enumerate(name for group in GROUPS for name in group.tables)}
 
-        def load(plan):
-            plans.append(plan)
-            return loaded(*(group for group in GROUPS if group.name in plan["groups"]), **methods)._replace(tables=tables)
+        def load(wanted):
+            plans.append(wanted)
+            return loaded(*(group for group in GROUPS if group.name in wanted["groups"]), **methods)._replace(tables=tables)
 
         monkeypatch.setattr(handoff, "load", load)
         monkeypatch.setattr(running_processes, "enter", lambda tables, rules: entered.append((tables, rules)) or {0, 2})
@@ -397,7 +407,7 @@ def test_applications_take_all_of_their_hooks(placed, said, capfd, hook):
 
 def test_applications_that_nobody_wants(placed, said, capfd):
     plans, states, _ = placed("nonsense")
-    assert run([], DEFAULTS._replace(apps=False)) == 0
+    assert run([], without("apps")) == 0
     assert "APPS" not in plans[0]["sizes"] and "apps" not in plans[0]["groups"] and said == []
     assert states[0]["apps"] is None and placed.entered == []
 
@@ -428,11 +438,11 @@ def grouped(placed, monkeypatch):
         read = procfs.read
         monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mounts" else read(path))
 
-        def load(plan):
-            plans.append(plan)
-            groups = [group for group in GROUPS if group.name in plan["groups"] and group.name not in broken]
+        def load(wanted):
+            plans.append(wanted)
+            groups = [group for group in GROUPS if group.name in wanted["groups"] and group.name not in broken]
             # as loader.CGROUP_TABLES
-            more = {"cgroup_rows": 98, "cgroups_asked": 99} if "CGROUPS" in plan["sizes"] else {}
+            more = {"cgroup_rows": 98, "cgroups_asked": 99} if "CGROUPS" in wanted["sizes"] else {}
             return loaded(*groups, **methods)._replace(tables={**tables, **more}, broken={name: "no" for name in broken})
 
         monkeypatch.setattr(handoff, "load", load)
@@ -458,7 +468,7 @@ def test_what_loader_and_collector_get_of_control_groups(grouped, said, capfd):
 
 def test_control_groups_without_applications(grouped, said, capfd):
     plans, states = grouped()
-    assert run([], GROUPED._replace(apps=False)) == 0
+    assert run([], without("apps")._replace(cgroups=True)) == 0
     assert "APPS" not in plans[0]["sizes"] and states[0]["apps"] is None
     assert states[0]["cgroups"]["first"] == 1 and states[0]["cgroups"]["charts"] and said == []
 

@@ -8,11 +8,18 @@ from hypothesis import strategies as st
 import pytest
 
 from ebpf_plugin.config import ebpf_conf, files, network_viewer
-from ebpf_plugin.config.ebpf_conf import METHOD_CHOICES, OPTIONS, Settings, Text
+from ebpf_plugin.config.options import METHOD_CHOICES, NO, OPTIONS, YES, Text
+from ebpf_plugin.config.settings import FIELDS, GROUP_NAMES, Settings
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.model.group import MODES
+from ebpf_plugin.model.chart import MODES
 
 DEFAULTS = ebpf_conf.load([])[0]
+
+
+def without(*groups):
+    return {"groups": tuple(name for name in DEFAULTS.groups if name not in groups)}
+
+
 STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 
 
@@ -33,28 +40,28 @@ def load(tmp_path, text):
     ("[global]\nebpf load mode = entry\nload = return", {}),
     ("[global]\nupdate every = 3600", {"every": 3600}),
     ("[global]\nupdate every = 05", {"every": 5}),
-    ("[global]\napps = no", {"apps": False}),
-    ("[global]\ndisable apps = yes", {"apps": False}),
+    ("[global]\napps = no", without("apps")),
+    ("[global]\ndisable apps = yes", without("apps")),
     ("[global]\ndisable apps = no", {}),
-    ("[global]\ndisable apps = no\napps = no", {"apps": False}),
+    ("[global]\ndisable apps = no\napps = no", without("apps")),
     ("[global]\ncgroups = yes", {"cgroups": True}),
-    ("[global]\ncgroups = on\napps = no", {"cgroups": True, "apps": False}),
+    ("[global]\ncgroups = on\napps = no", {**without("apps"), "cgroups": True}),
     ("[global]\ncgroups = no", {}),
     ("[global]\nebpf co-re tracing = probe", {"method": "probe"}),
     ("[global]\nebpf co-re tracing = tracepoint", {"method": "tracepoint"}),
-    ("[ebpf programs]\nprocess = no", {"process": False, "file": False, "vfs": False}),
-    ("[ebpf programs]\nprocess = no\nvfs = yes", {"process": False, "file": False}),
-    ("[ebpf programs]\nvfs = yes\nprocess = no", {"process": False, "file": False}),
-    ("[ebpf programs]\nfile = no", {"file": False}),
-    ("[ebpf programs]\nnetwork viewer = no", {"network": False}),
-    ("[global]\n    apps = no\n\n    update every = 2\n", {"apps": False, "every": 2}),
-    ("  [global]\n\tapps = no\n  # apps = yes\n", {"apps": False}),
-    ("[global]\r\napps = no\r\n", {"apps": False}),
-    (b"\xef\xbb\xbf[global]\napps = no", {"apps": False}),
-    ("[global]\n\fapps = no\n\x85\u2028update every = 2", {"apps": False, "every": 2}),
-    ("[global]\n# \u00e9\napps = no", {"apps": False}),
-    (b"[global]\n# \xff\napps = no", {"apps": False}),
-    ("[global]\n\0apps\0 = no\0", {"apps": False}),
+    ("[ebpf programs]\nprocess = no", without("process", "file", "vfs")),
+    ("[ebpf programs]\nprocess = no\nvfs = yes", without("process", "file")),
+    ("[ebpf programs]\nvfs = yes\nprocess = no", without("process", "file")),
+    ("[ebpf programs]\nfile = no", without("file")),
+    ("[ebpf programs]\nnetwork viewer = no", without("network")),
+    ("[global]\n    apps = no\n\n    update every = 2\n", {**without("apps"), "every": 2}),
+    ("  [global]\n\tapps = no\n  # apps = yes\n", without("apps")),
+    ("[global]\r\napps = no\r\n", without("apps")),
+    (b"\xef\xbb\xbf[global]\napps = no", without("apps")),
+    ("[global]\n\fapps = no\n\x85\u2028update every = 2", {**without("apps"), "every": 2}),
+    ("[global]\n# \u00e9\napps = no", without("apps")),
+    (b"[global]\n# \xff\napps = no", without("apps")),
+    ("[global]\n\0apps\0 = no\0", without("apps")),
     ("[ebpf programs]\nnetwork connection monitoring = no", {"connections": False}),
     ("[network viewer]\nports = 80", {"ports": Text("80", "PATH:2")}),
     ("[network connections]\nports = 80 !81", {"ports": Text("80 !81", "PATH:2")}),
@@ -83,11 +90,12 @@ def placed(tmp_path, found):
         for name, value in found._asdict().items() if isinstance(value, Text)})
 
 
-@pytest.mark.parametrize("truth, words", [(True, ebpf_conf.YES), (False, ebpf_conf.NO)])
+@pytest.mark.parametrize("truth, words", [(True, YES), (False, NO)])
 def test_booleans(tmp_path, truth, words):
     for word in words:
         for spelling in (word, word.upper()):
-            assert load(tmp_path, "[ebpf programs]\nfile = " + spelling) == (DEFAULTS._replace(file=truth), [])
+            assert load(tmp_path, "[ebpf programs]\nfile = " + spelling) == (
+                DEFAULTS if truth else DEFAULTS._replace(**without("file")), [])
 
 
 GLOBAL = ", ".join(sorted(
@@ -154,7 +162,7 @@ def test_what_is_no_file_of_options(tmp_path, make, why):
 
 
 def test_the_largest_file(tmp_path):
-    assert load(tmp_path, "[global]\napps = no\n".ljust(files.LONGEST)) == (DEFAULTS._replace(apps=False), [])
+    assert load(tmp_path, "[global]\napps = no\n".ljust(files.LONGEST)) == (DEFAULTS._replace(**without("apps")), [])
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -166,7 +174,7 @@ def test_the_users_file_wins_option_by_option(tmp_path):
     user.write_text("[global]\napps = no\nupdate every = never\n[ebpf programs]\nvfs = yes")
     stock.write_text("[global]\napps = yes\nupdate every = 7\nload = return\n[ebpf programs]\nprocess = no")
     found, messages = ebpf_conf.load([str(user), str(stock)])
-    assert found == DEFAULTS._replace(mode="return", every=7, apps=False, process=False, file=False)
+    assert found == DEFAULTS._replace(mode="return", every=7, **without("apps", "process", "file"))
     assert len(messages) == 1 and messages[0].startswith("%s:3: update every = 'never': " % user)
 
 
@@ -175,18 +183,26 @@ def test_a_bad_file_leaves_the_other_in_force(tmp_path):
     user.write_text("nonsense")
     stock.write_text("[global]\napps = no")
     found, messages = ebpf_conf.load([str(user), str(stock)])
-    assert found == DEFAULTS._replace(apps=False)
+    assert found == DEFAULTS._replace(**without("apps"))
     assert len(messages) == 1 and messages[0].startswith("%s:1: " % user)
 
 
-def test_the_umbrella_has_every_group():
-    assert set(DEFAULTS.groups()) == {group.name for group in GROUPS}
-    assert DEFAULTS._replace(file=False, process=False, network=False, apps=False).groups() == ("vfs",)
-    assert DEFAULTS._replace(file=False, vfs=False, process=False, apps=False).groups() == ("network",)
+def test_every_group_is_enabled_by_default():
+    assert DEFAULTS.groups == GROUP_NAMES == tuple(group.name for group in GROUPS)
+
+
+def test_every_group_has_an_option_that_turns_it_off(tmp_path):
+    options = {option.field: option for option in OPTIONS}
+    for group in GROUPS:
+        option = options[group.name]
+        found, messages = load(tmp_path, "[%s]\n%s = no" % (option.section, option.key))
+        followers = {each.name for each in GROUPS if each.switch.follows == group.name}
+        assert (group.name, set(DEFAULTS.groups) - set(found.groups), messages) == (group.name, {group.name} | followers, [])
 
 
 def test_options_are_the_fields():
-    assert [option.field for option in OPTIONS] + ["services"] == list(Settings._fields)
+    assert [option.field for option in OPTIONS if option.field not in GROUP_NAMES] == list(FIELDS)
+    assert set(FIELDS) == set(Settings._fields) - {"groups", "services"}
 
 
 def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
@@ -212,7 +228,7 @@ def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
 
 
 def as_text(option):
-    value = getattr(DEFAULTS, option.field)
+    value = as_default(option)
     value = value.text if isinstance(value, Text) else value
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
@@ -231,7 +247,8 @@ def check(scratch, data):
         place = re.match(re.escape(str(scratch)) + r":(\d+): \S", message)
         assert place and 1 <= int(place.group(1)) <= lines
     assert found.mode in MODES and found.method in METHOD_CHOICES and 1 <= found.every <= 3600
-    assert all(isinstance(getattr(found, option.field), bool) for option in OPTIONS if isinstance(as_default(option), bool))
+    assert all(isinstance(getattr(found, field), bool) for field in FIELDS if isinstance(getattr(DEFAULTS, field), bool))
+    assert set(found.groups) <= set(GROUP_NAMES)
     assert 0 <= found.dimensions <= 5000
     assert all(0 < port < 65536 and isinstance(name, str) for port, name in found.services.items())
     for value in found:
@@ -242,7 +259,7 @@ def check(scratch, data):
 
 
 def as_default(option):
-    return getattr(DEFAULTS, option.field)
+    return option.field in DEFAULTS.groups if option.field in GROUP_NAMES else getattr(DEFAULTS, option.field)
 
 
 # lines that go deeper than arbitrary text would

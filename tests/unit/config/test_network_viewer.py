@@ -6,6 +6,7 @@ import pytest
 
 from ebpf_plugin import simple_patterns
 from ebpf_plugin.config import ebpf_conf, network_filters, network_viewer
+from ebpf_plugin.config.options import Text
 
 SERVICES = "http 80/tcp www\nhttps 443/tcp\nhttps 443/udp\ndomain 53/tcp\ndomain 53/udp # DNS\n"
 DEFAULTS = ebpf_conf.load([])[0]
@@ -150,7 +151,7 @@ def test_the_users_file_wins_by_option_and_by_service(tmp_path):
     wanted, messages = ebpf_conf.load([str(user), str(stock)])
     assert messages == []
     assert wanted.services == {80: "mine", 81: "mine too", 82: "theirs too"}
-    assert (wanted.ports, wanted.dimensions) == (ebpf_conf.Text("1", "%s:2" % user), 3)
+    assert (wanted.ports, wanted.dimensions) == (Text("1", "%s:2" % user), 3)
     found, messages = network_viewer.settle(wanted, {}, SERVICES)
     assert ports_of(found) == [1]
     assert messages and all(message.startswith("%s:4: ips: " % stock) for message in messages)
@@ -168,7 +169,7 @@ def test_it_goes_over_to_other_processes(settle):
 
 
 def test_without_etc_services():
-    found, messages = network_viewer.settle(DEFAULTS._replace(ports=ebpf_conf.Text("80 https", "f:1")), {}, "")
+    found, messages = network_viewer.settle(DEFAULTS._replace(ports=Text("80 https", "f:1")), {}, "")
     assert found.names == {} and ports_of(found) == [80]
     assert len(messages) == 1 and messages[0].startswith("f:1: ports: 'https': no service of this name")
 

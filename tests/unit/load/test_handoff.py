@@ -7,6 +7,7 @@ import pytest
 
 from ebpf_plugin import lifecycle
 from ebpf_plugin.config import ebpf_conf, network_filters, network_viewer
+from ebpf_plugin.config.options import Text
 from ebpf_plugin.load import handoff
 
 # The beginning of every fake loader: it has a socket and the plan.
@@ -132,7 +133,7 @@ def test_the_largest_plan_arrives_whole(nothing_is_left):
     """Every second port and as many networks as ebpf.conf may make."""
     wanted = ebpf_conf.load([])[0]
     blocks = " ".join("10.%d.%d.0/24" % (number >> 7, number * 2 & 255) for number in range(network_filters.MOST_NETWORKS))
-    wanted = wanted._replace(ports=ebpf_conf.Text(" ".join(map(str, range(1, 65536, 2)))), ips=ebpf_conf.Text(blocks))
+    wanted = wanted._replace(ports=Text(" ".join(map(str, range(1, 65536, 2)))), ips=Text(blocks))
     network, messages = network_viewer.settle(wanted, {}, "")
     assert messages == [] and len(network.networks) == network_filters.MOST_NETWORKS
     plan = {"count": 3, "hook": {}, "filters": {"ports": network.ports, "networks": network.networks}}

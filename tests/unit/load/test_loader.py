@@ -221,7 +221,7 @@ def test_groups_that_nobody_wants(serve):
 
 
 def test_every_group_of_the_configuration_is_one_of_the_registry():
-    assert set(ebpf_conf.load([])[0].groups()) == set(OF)
+    assert set(ebpf_conf.load([])[0].groups) == set(OF)
 
 
 @pytest.mark.parametrize("groups", [tuple(OF), ("vfs", "process"), ("process",), ("network", "apps")])

@@ -10,7 +10,10 @@ from ebpf_plugin.compile import source
 from ebpf_plugin.config import network_viewer
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
-from ebpf_plugin.model.group import ATTACH_METHODS, ENTRY, MODES, hook_of, validate
+from ebpf_plugin.model.chart import ENTRY, MODES
+from ebpf_plugin.model.group import ATTACH_METHODS, hook_of
+from ebpf_plugin.model.registry import with_priorities
+from ebpf_plugin.model.validate import validate
 
 
 def read(*path):
@@ -218,15 +221,24 @@ def test_no_group_is_left_out():
         assert parts <= names and names - parts == {group.name for group in GROUPS}
 
 
-def test_priorities_are_told_apart():
-    charts = [(chart.priority, chart.id) for group in GROUPS for chart in group.charts]
-    charts += [(chart[3], chart[0]) for chart in connections.CHARTS]
-    # these stand behind the family's others, which have all the numbers up to the next family's
-    last = {"vfs_%s%s" % (call, end) for call in ("fsync", "open", "create") for end in ("", "_error")}
-    assert last <= {name for _, name in charts}
-    priorities = [priority for priority, name in charts if name not in last]
-    assert len(priorities) == len(set(priorities))
-    assert {priority for priority, name in charts if name in last} == {dict(map(reversed, charts))["io_error"]}
+def test_charts_of_one_priority_are_of_one_group_and_family():
+    places = {}
+    for group in GROUPS:
+        for chart in group.charts:
+            places.setdefault(chart.priority, set()).add((group.name, chart.family))
+    for chart in connections.CHARTS:
+        places.setdefault(chart[3], set()).add(("network", "Network connections"))
+    assert {priority: found for priority, found in places.items() if len(found) > 1} == {}
+    assert 0 not in places
+
+
+def test_charts_without_a_priority_come_behind_the_others_in_the_order_of_the_registry():
+    first = GROUP._replace(charts=tuple(chart._replace(priority=0) for chart in GROUP.charts))
+    second = first._replace(name="second")
+    numbered = with_priorities((GROUP, first, second))
+    assert numbered[0] == GROUP
+    assert [chart.priority for group in numbered[1:] for chart in group.charts] == [21250, 21251, 21252, 21300, 21301, 21302]
+    assert max(chart.priority for group in GROUPS for chart in group.charts) < 21200
 
 
 CHART, DIM, HOOK = GROUP.charts[0], GROUP.charts[0].dims[0], GROUP.hooks[0]

@@ -2,7 +2,8 @@
 from fakes import GROUP, attached
 import pytest
 
-from ebpf_plugin.model.group import Note, per_application
+from ebpf_plugin.model.chart import per_application
+from ebpf_plugin.model.group import Note
 from ebpf_plugin.model.select import select_application_charts, select_charts
 
 

@@ -1,0 +1,103 @@
+"""Load, declare the charts, and go on as the collector: what the agent starts, and --debug."""
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from .. import log
+from ..collect import connections, daemon
+from ..groups.apps import APPS
+from ..groups.network import NETWORK
+from ..kernel import tracefs
+from ..load import handoff, running_processes
+from ..load.handoff import Loaded
+from ..load.plan import Plan, for_loader
+from ..model import series
+from ..model.select import select_application_charts, select_charts
+from ..outputs import netdata, netdata_protocol
+
+
+def run(args: argparse.Namespace, plan: Plan) -> int:
+    """Returns the exit status; raises lifecycle.Stop."""
+    try:
+        if not plan.groups:
+            raise handoff.LoaderFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
+        loaded = handoff.load(for_loader(plan, os.environ))
+    except handoff.LoaderFailed as failure:
+        return _fail(args, str(failure))
+    _remove_events_at_the_end(loaded.events)
+    if args.check:
+        from . import check
+        return check.report(plan.groups, plan.settings, loaded)
+    charts = select_charts(plan.groups, plan.settings.mode, loaded.hooks)
+    _log_failures(loaded)
+    if not charts:
+        return _fail(args, "no hook could be attached; ebpf.plugin --check says more")
+    state = _state(args, plan, loaded, charts)
+    if args.debug:
+        from ..outputs import terminal
+        daemon.run(state, terminal.view(charts, loaded, plan.settings))
+        return 0
+    netdata.declare(charts, plan.settings.every)
+    return daemon.execute(state, loaded.descriptors)
+
+
+def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) -> dict[str, Any]:
+    """What the collector needs, for marshal: see daemon.run()."""
+    settings = plan.settings
+    state = {
+        "programs": loaded.programs, "events": tuple(loaded.events),
+        "shown": series.pack(charts), "ticks": args.ticks,
+        # tests tick faster than any agent takes
+        "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
+        "connections": None, "apps": None, "cgroups": None,
+        "maps": {group.name: (loaded.maps[group.name], len(group.counters))
+                 for group in plan.groups if group.name in loaded.maps},
+    }
+    if plan.viewer and settings.connections and "flows" in loaded.tables:
+        state["connections"] = connections.plan(
+            NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], plan.sizes["FLOWS_MAX"])
+    of_applications = series.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
+    hooks = loaded.hooks.get(APPS.name)
+    if plan.applications and hooks and all(hook["method"] for hook in hooks.values()):
+        rows = running_processes.enter(loaded.tables, plan.applications.rules)
+        state["apps"] = {**plan.applications._asdict(), "tables": loaded.tables, "rows": tuple(rows),
+                         "charts": of_applications, "processes": settings.processes}
+    if "cgroup_rows" in loaded.tables:
+        state["cgroups"] = {"mount": plan.cgroup_mount, "first": plan.sizes["APPS"] if APPS.name in loaded.maps else 1,
+                            "tables": loaded.tables, "charts": of_applications}
+    return state
+
+
+def _remove_events_at_the_end(events: list[str]) -> None:
+    """Have kprobe events removed when this process is gone."""
+    try:
+        if events:
+            tracefs.start_guard(events)
+    except (OSError, tracefs.NoTracefs) as error:
+        log.write(log.ERROR, "kprobe events will stay in tracefs until the next start: %s" % error)
+
+
+def _fail(args: argparse.Namespace, reason: str) -> int:
+    """A failure that trying again will not change: one line, and the agent is told not to start us again."""
+    log.write(log.ERROR, reason)
+    if not (args.debug or args.check):
+        netdata.write(netdata_protocol.DISABLE)
+    return 1
+
+
+def _log_failures(loaded: Loaded) -> None:
+    """One line for each group that could not be loaded, each hook that could not be attached, each warning."""
+    for group, why in loaded.broken.items():
+        log.write(log.ERROR, "%s: not loaded: %s" % (group, why))
+    for group, hooks in loaded.hooks.items():
+        missing = {name: "; ".join("%s: %s" % tuple(failed) for failed in hook["failed"])
+                   for name, hook in hooks.items() if hook["method"] is None}
+        if group == APPS.name and missing:
+            log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
+            continue
+        for name, why in missing.items():
+            log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, why))
+    for warning in loaded.warnings:
+        log.write(log.ERROR, warning)
