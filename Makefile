@@ -10,19 +10,29 @@ help: ## this list
 
 run: ## install what is missing and show the machine live (Ctrl-C ends)
 	@tools/setup.sh run
+	@$(MAKE) -s bytecode
 	@$(SUDO) plugin/ebpf.plugin --debug
 
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in virtual machines
 	@tools/setup.sh test
-	$(MAKE) lint
+	$(MAKE) lint bytecode
 	$(PYTEST) -q -rs tests/unit tests/golden
 	tools/vm/vm.py build bookworm
 	$(MAKE) -j4 -O here test-kernel KERNEL=bookworm SOME='-m "not releases"'
+
+# BPF programs for all kernels of this architecture, compiled once. Made anew when what they are made of is newer.
+BYTECODE = build/bytecode-$(shell uname -m)
+
+bytecode: $(BYTECODE) ## compile bpf/ by BCC, for all kernels of this architecture
+$(BYTECODE): $(wildcard bpf/*.[ch] bpf/include/*/*.h bpf/include/*/*/*.h plugin/ebpf_plugin/*/*.py)
+	@mkdir -p build
+	cd plugin && $(PYTHON) -B -m ebpf_plugin.compile ../$@
 
 RELEASES = $(patsubst %,build/kernel-%.log,bullseye bookworm trixie sid)
 
 test-kernels: ## tests/kernel on Debian's kernels 5.10, 6.1, 6.12 and the newest, in virtual machines, three at a time
 	@tools/setup.sh test
+	@$(MAKE) bytecode
 	@rm -f $(RELEASES)
 	@$(MAKE) -k -j3 $(RELEASES); status=$$?; grep -h " workloads exact" $(RELEASES); exit $$status
 
@@ -66,14 +76,16 @@ kernel: ## the counting tests on the running kernel
 
 here: ## what needs this machine itself, in turn, as a plugin of one test would be seen by another
 	@tools/setup.sh test
+	@$(MAKE) bytecode
 	$(MAKE) kernel
 	$(MAKE) agent
 
 bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
+	@$(MAKE) bytecode
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run test test-kernels test-kernel test-counting test-living test-suffering test-lockdown
+.PHONY: help run bytecode test test-kernels test-kernel test-counting test-living test-suffering test-lockdown
 .PHONY: lint unit golden kernel here bench
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own

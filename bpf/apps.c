@@ -2,13 +2,6 @@
  * Pairs with plugin/ebpf_plugin/groups/apps.py; plugin/ebpf_plugin/apps.py decides about names that are new.
  */
 
-enum apps_counter { APPS_FULL, APPS_UNASKED, APPS_COUNTERS };
-
-struct apps_counters {
-	u64 n[APPS_COUNTERS];
-};
-BPF_PERCPU_ARRAY(apps_counters, struct apps_counters, 1);
-
 struct comm {
 	char text[16];
 };
@@ -17,39 +10,29 @@ struct decision {
 	u32 row;
 	u32 ask; /* the command line may say otherwise: the collector has to look */
 };
-BPF_TABLE("lru_hash", struct comm, struct decision, apps_names, 4096);
+TABLE(apps_names, struct comm, struct decision);
 /* processes that the collector has to look at; it takes them out */
 struct question {
 	struct comm comm;
 	u64 task;
 };
-BPF_TABLE("hash", u32, struct question, apps_asked, 1024);
+TABLE(apps_asked, u32, struct question);
 
 /* rows that ever had a process */
 struct apps_rows {
-	u8 had[APPS];
+	u8 had[MAX_APPS];
 };
-BPF_ARRAY(apps_rows, struct apps_rows, 1);
-
-inline_int apps_count(int counter)
-{
-	int zero = 0;
-	struct apps_counters *c = apps_counters.lookup(&zero);
-
-	if (c)
-		c->n[counter]++;
-	return 0;
-}
+TABLE(apps_rows, u32, struct apps_rows);
 
 inline_int place(u32 tgid, u32 row, u64 task)
 {
 	struct application application = {.row = row, .task = task};
-	int zero = 0;
-	struct apps_rows *rows = apps_rows.lookup(&zero);
+	u32 zero = 0;
+	struct apps_rows *rows = lookup(apps_rows, &zero);
 
-	if (rows && row < APPS)
+	if (rows && row < MAX_APPS)
 		rows->had[row] = 1;
-	return applications.update(&tgid, &application) ? apps_count(APPS_FULL) : 0;
+	return update(applications, &tgid, &application) ? add_to_row(NO_ROW, APPS_FULL, 1) : 0;
 }
 
 /* task:task_newtask(task, clone_flags): the parent runs, and the child does not yet. A parent that is not known has not been
@@ -62,10 +45,10 @@ inline_int forked(u64 task, u64 flags)
 
 	if (flags & NEW_THREAD)
 		return 0;
-	parent = applications.lookup(&tgid);
+	parent = lookup(applications, &tgid);
 	if (parent)
 		return place(child, parent->row, task);
-	applications.delete(&child); /* who had the number before */
+	delete(applications, &child); /* who had the number before */
 	return 0;
 }
 int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
@@ -82,16 +65,16 @@ inline_int renamed(u64 task, u64 text)
 	if (pid != tgid || tgid == 1) /* the first process stays `other`, as in the agent */
 		return 0;
 	bpf_probe_read_kernel_str(question.comm.text, sizeof(question.comm.text), (void *)text);
-	decision = apps_names.lookup(&question.comm);
-	application = applications.lookup(&tgid);
+	decision = lookup(apps_names, &question.comm);
+	application = lookup(applications, &tgid);
 	if (decision && decision->row != STAYS)
 		place(tgid, decision->row, task);
 	else if (application)
 		application->task = task; /* another one, if a thread has called exec */
 	if (decision && !decision->ask)
-		apps_asked.delete(&tgid);
-	else if (apps_asked.update(&tgid, &question))
-		apps_count(APPS_UNASKED);
+		delete(apps_asked, &tgid);
+	else if (update(apps_asked, &tgid, &question))
+		add_to_row(NO_ROW, APPS_UNASKED, 1);
 	return 0;
 }
 int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }
@@ -101,16 +84,16 @@ int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }
 inline_int freed(u64 task)
 {
 	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
-	struct application *application = pid == tgid ? applications.lookup(&tgid) : 0;
-	struct question *question = pid == tgid ? apps_asked.lookup(&tgid) : 0;
+	struct application *application = pid == tgid ? lookup(applications, &tgid) : 0;
+	struct question *question = pid == tgid ? lookup(apps_asked, &tgid) : 0;
 	u32 row;
 
 	if (question && question->task == task)
-		apps_asked.delete(&tgid);
+		delete(apps_asked, &tgid);
 	if (application && (application->task == task || !application->task)) {
 		row = application->row;
-		applications_gone.update(&tgid, &row);
-		applications.delete(&tgid);
+		update(applications_gone, &tgid, &row);
+		delete(applications, &tgid);
 	}
 	return 0;
 }

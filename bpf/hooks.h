@@ -1,15 +1,24 @@
 /* hooks.h - the signature of a program for each way to reach a hook.
  *
  * The macros make functions around a body that the group's C file defines before it; the loader picks the functions that it
- * needs by their names (plugin/ebpf_plugin/group.py). Bodies touch maps and so must stand in the C file itself: BCC
- * rewrites map calls in the main text only, not in macros or included files. A macro makes one function: of several,
- * BCC 0.18 (Debian 11) finds the first only.
+ * needs by their names (plugin/ebpf_plugin/model/group.py). A macro makes one function: of several, BCC 0.18 (Debian 11) finds
+ * the first only.
+ *
+ * What only the running kernel or the user's configuration knows is a hole: an instruction that loads a number which the
+ * loader fills in (plugin/ebpf_plugin/compile/bytecode.py). The verifier knows the number, and the kernel removes the branches
+ * that it rules out. So `if (RETURN_MODE)` costs one instruction, and one text serves all kernels and configurations.
  *
  * A counter is written by one program at a time, and the kernel does not let a program interrupt itself on one CPU
- * (bpf_prog_active for probes and tracepoints, prog->active for trampolines), so per-CPU counters need no atomics. Those of the
- * network do: functions for IPv4 and IPv6 share them, and where kernels are preemptible one program can interrupt another.
+ * (bpf_prog_active for probes and tracepoints, prog->active for trampolines), so a counter of a CPU needs no atomics. Those of
+ * the network do: functions for IPv4 and IPv6 share them, and where kernels are preemptible one program can interrupt another.
  */
 #include <linux/types.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define inline_int static __always_inline int
+#define inline_u64 static __always_inline u64
 
 #if defined(MACHINE_x86_64)
 struct pt_regs {
@@ -47,12 +56,6 @@ struct sys_exit {
 	s64 result;
 };
 
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
-#endif
-#define inline_int static __always_inline int
-#define inline_u64 static __always_inline u64
-
 inline_u64 kernel_u64(u64 address)
 {
 	u64 value = 0;
@@ -61,42 +64,22 @@ inline_u64 kernel_u64(u64 address)
 	return value;
 }
 
-/* The counters of a group have a row for each application (rows.c), or only one; and behind those, if they are wanted, one for
- * each control group (cgroup_rows.c). An event adds to one of either kind. */
-#ifdef APPS
-#define APP_ROWS APPS
-#define ROW_OF(tgid) row_of(tgid)
-#define ROW_OF_LATE(tgid) row_of_late(tgid)
-#else
-#define APP_ROWS 1
-#define ROW_OF(tgid) 0
-#define ROW_OF_LATE(tgid) 0
-#endif
-#ifdef CGROUPS
-#define ROWS (APP_ROWS + CGROUPS)
-#define AND_ITS_CGROUP(add) { int row = APP_ROWS + row_of_cgroup(); add; }
-#else
-#define ROWS APP_ROWS
-#define AND_ITS_CGROUP(add)
-#endif
-#define FOR_ITS_ROWS(add) { { int row = ROW_OF_CURRENT; add; } AND_ITS_CGROUP(add) }
-#define ROW_OF_CURRENT ROW_OF(bpf_get_current_pid_tgid() >> 32)
-#define NO_ROW 0 /* what no process does */
-
-/* Maps of what has begun are larger by this, as each CPU keeps 128 free rows of an LRU map to itself (LOCAL_FREE_TARGET in
- * kernel/bpf/bpf_lru_list.c), and those of others would make room for them. */
-#define IN_FLIGHT (128 * CPUS)
-
-/* Tests compile with TEST_COMM_LOW and _HIGH, the 16 bytes of a process name: only that process's events count. */
-#ifdef TEST_COMM_LOW
-static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW || comm[1] != TEST_COMM_HIGH; }
-#define SKIP_OTHERS { u64 comm[2] = {}; bpf_get_current_comm(comm, sizeof(comm)); if (is_other(comm)) return 0; }
+/* Of tests: the 16 bytes of a process name, the only one whose events count; 0 in earnest. */
+inline_int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW || comm[1] != TEST_COMM_HIGH; }
+#define SKIP_OTHERS \
+	if (TEST_COMM_LOW) { \
+		u64 comm[2] = {}; \
+		bpf_get_current_comm(comm, sizeof(comm)); \
+		if (is_other(comm)) \
+			return 0; \
+	}
 #define SKIP_OTHER_TASK(task) \
-	{ u64 comm[2] = {}; bpf_probe_read_kernel_str(comm, sizeof(comm), (void *)(task) + TASK_COMM_OFFSET); if (is_other(comm)) return 0; }
-#else
-#define SKIP_OTHERS
-#define SKIP_OTHER_TASK(task)
-#endif
+	if (TEST_COMM_LOW) { \
+		u64 comm[2] = {}; \
+		bpf_probe_read_kernel_str(comm, sizeof(comm), (void *)(task) + TASK_COMM); \
+		if (is_other(comm)) \
+			return 0; \
+	}
 
 /* Each makes one program. What it does is an expression of a function's call, in which stand
  * at a call: arg0, arg1, arg2 and so on; at a return: result, in a trampoline the arguments as well; at the two ends of a
@@ -114,14 +97,15 @@ static __always_inline int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW
 		SKIP_OTHERS return act; \
 	}
 
-/* NARGS_<program> is the number of the function's arguments (BTF): a trampoline has the result behind them. The type
- * matters: the upper half of a register that holds an int is undefined. A return has no arguments to read: their registers
+/* A trampoline has the result behind the function's arguments, whose number the loader knows from BTF: it replaces the place
+ * in every load from ctx[RESULT]. The type matters: the upper half of a register that holds an int is undefined. A return has no arguments to read: their registers
  * hold anything by then. */
+#define RESULT 4095
 #define ON_FEXIT(program, type, act) \
 	int program##_fexit(u64 *ctx) \
 	{ \
 		u64 arg0 = ctx[0], arg1 = ctx[1], arg2 = ctx[2], arg3 = ctx[3], arg4 = ctx[4]; \
-		type result = ctx[NARGS_##program]; \
+		type result = ctx[RESULT]; \
 		SKIP_OTHERS return act; \
 	}
 #define ON_KRETPROBE(program, type, act) \

@@ -1,5 +1,8 @@
-/* network.c - TCP and UDP: calls, bytes, errors, retransmissions, connections; for whom, see flows.c.
- * Pairs with plugin/ebpf_plugin/groups/network.py. */
+/* network.c - TCP and UDP: calls, bytes, errors, retransmissions, connections.
+ * Pairs with plugin/ebpf_plugin/groups/network.py, which names the counters. */
+#include "network_sockets.h"
+#include "network_flows.h"
+#include "network_traffic.h"
 
 inline_int tcp_socket(u64 sk, int way, int result, u64 flags)
 {
@@ -22,11 +25,7 @@ ON_RAW(tcp_send, tcp_socket(arg0, SENT, arg1, 0))
 
 /* Not tcp_cleanup_rbuf(): it is told of bytes that were only looked at, and of the same bytes again while MSG_WAITALL waits.
  * tcp_recvmsg(sk, msg, len, flags, addr_len) had a `nonblock` before the flags up to 5.18. */
-#if NARGS_tcp_recvmsg == 6
-#define RECV_FLAGS arg4
-#else
-#define RECV_FLAGS arg3
-#endif
+#define RECV_FLAGS (NARGS_tcp_recvmsg == 6 ? arg4 : arg3)
 ON_FEXIT(tcp_recvmsg, int, TCP_RECEIVED(READ_DIRECT, arg0, result, RECV_FLAGS))
 ON_KPROBE(tcp_recvmsg, save(IN_TCP_RECVMSG, arg0, 0, RECV_FLAGS))
 ON_KRETPROBE(tcp_recvmsg, int, tcp_returned(IN_TCP_RECVMSG, RECEIVED, result))
@@ -88,11 +87,7 @@ inline_int retransmitted(u64 sk, int failed, int inbound)
 	return network_add(NO_ROW, serves ? IN_RETRANSMITS : OUT_RETRANSMITS);
 }
 /* the tracepoint has the error since 6.15, before that it told of successes only */
-#if NARGS_TRACE_tcp_retransmit_skb > 2
-ON_RAW(tcp_retransmit_skb, retransmitted(arg0, (int)arg2, 0))
-#else
-ON_RAW(tcp_retransmit_skb, retransmitted(arg0, 0, 0))
-#endif
+ON_RAW(tcp_retransmit_skb, retransmitted(arg0, NARGS_TRACE_tcp_retransmit_skb > 2 ? (int)ctx[2] : 0, 0))
 /* tcp_retransmit_synack(sk, req): the answer to a request for a connection goes another way (tcp_rtx_synack), and there is no
  * socket yet. A struct request_sock begins as a socket does. */
 ON_RAW(tcp_retransmit_synack, retransmitted(arg1, 0, 1))
@@ -104,7 +99,7 @@ inline_int connecting(u64 sk, struct peer *peer)
 	own(sk);
 	if (IS_OTHERS(peer))
 		return 0;
-	FOR_ITS_ROWS(network_add(row, mapped ? CONNECTS_V4 : CONNECTS_V6))
+	FOR_EACH_ROW(network_add(row, mapped ? CONNECTS_V4 : CONNECTS_V6))
 	return 0;
 }
 inline_int accepted(struct peer *peer, u32 row)

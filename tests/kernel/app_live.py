@@ -9,18 +9,18 @@ import time
 
 from app_elf import Programs
 from left import ids
-from live import COMM, EVERYTHING, STOCK_KERNEL
+from live import COMM, STOCK_KERNEL, load
 import pytest
 
 from ebpf_plugin.collect.applications import APPLICATION, ASKED, QUESTION, Apps, everybody
 from ebpf_plugin.collect.counters import Counters, Rows
 from ebpf_plugin.collect.missed_events import MissedEvents
-from ebpf_plugin.config import apps_groups, directories
+from ebpf_plugin.config import apps_groups
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.kernel import bpf, procfs, tracefs
 from ebpf_plugin.kernel.maps import HashMap
-from ebpf_plugin.load import handoff, running_processes
+from ebpf_plugin.load import running_processes
 from ebpf_plugin.model import series
 from ebpf_plugin.model.select import select_application_charts, select_charts
 from plugin import PATIENCE, Plugin
@@ -41,7 +41,7 @@ FRESH = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # names
 RCU = 15  # seconds; a lazy one takes 10 (see test_counts.py)
 TRIES = 5  # see test_network.py
 ROOM = 32768  # of processes
-LEAST_SIZES = {"FLOWS_MAX": 1, "CONNECTIONS": 0}
+LEAST_SIZES = {"CONNECTIONS": 0}
 
 
 class Applications:
@@ -52,18 +52,16 @@ class Applications:
         found, messages = apps_groups.parse(CONF)
         assert not messages
         self.names = found.names
-        self.loaded = handoff.load({
-            "groups": [group.name for group in GROUPS], "mode": mode, "method": method, "bpf": directories.data("bpf"),
-            "test": {}, "filters": EVERYTHING,
-            "sizes": {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": ROOM},
-        })
+        self.loaded = load(GROUPS, mode, method, {}, {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": ROOM})
         self.tables = self.loaded.tables
         self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
         self.hosts_charts = select_charts(GROUPS, mode, self.loaded.hooks)
         known = running_processes.enter(self.tables, found.rules)
         self.known = set(known)
-        self.readers = {group.name: Rows(self.loaded.maps[group.name], len(group.counters), self.tables["apps_rows"],
-                                         len(found.ids), self.known) for group in GROUPS if group.name != "apps"}
+        self.readers = {
+            group.name: Rows(self.loaded.maps[group.name], len(group.counters), len(found.ids), self.tables["apps_rows"],
+                             len(found.ids), self.known)
+            for group in GROUPS if group.name != "apps"}
         self._missed = MissedEvents(self.loaded.programs, self.loaded.events)
         self._counters = Counters(self.loaded.maps["apps"], len(APPS.counters))
         self._apps = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
@@ -115,6 +113,7 @@ class Applications:
         for descriptor in self.loaded.descriptors:
             os.close(descriptor)
         tracefs.remove(self.loaded.events)
+        self.readers = self._counters = self._apps = None  # as long as counters are mapped, their maps stay
 
 
 def until(condition, seconds=RCU):

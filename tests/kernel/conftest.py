@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter):
 
 def note_hooks(name, attached):
     """For the summary: `name` is RUNG-MODE."""
-    methods = [hook["method"] for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
+    methods = [hook.method for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
     hooks.setdefault(name, []).append((methods.count(attached.method), len(methods)))
 
 

@@ -2,25 +2,27 @@
 import contextlib
 import os
 import resource
+from types import SimpleNamespace
 
 import pytest
 
 from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.collect.counters import Counters
-from ebpf_plugin.config import directories
+from ebpf_plugin.config import ebpf_conf
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel import bpf, tracefs
 from ebpf_plugin.kernel.btf import BTF, NoBTF
-from ebpf_plugin.load import attach, handoff
+from ebpf_plugin.load import attach, loader
+from ebpf_plugin.load.plan import Plan
 from ebpf_plugin.model.chart import MODES
 from ebpf_plugin.model.group import ATTACH_METHODS
 from ebpf_plugin.model.select import select_charts
 
 COMM = "wl-%d" % os.getpid()
 OF_PROCESSES = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # what a process name selects
-EVERYTHING = {"ports": None, "networks": None}
+EVERYTHING = {"ports": None, "networks": None}  # what the filters of connections let through
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 
 
@@ -33,6 +35,13 @@ EACH_RUNG = [of_method(method, method) for method in ATTACH_METHODS]
 EACH_RUNG_AND_MODE = [of_method(method, "%s-%s" % (method, mode)) for method in ATTACH_METHODS for mode in MODES]
 
 
+def load(groups, mode, method, test, sizes=None, filters=None):
+    """The loader's Loaded for these groups, in this process."""
+    settings = ebpf_conf.load([])[0]._replace(mode=mode, method=method, groups=tuple(group.name for group in groups))
+    viewer = SimpleNamespace(**(filters or EVERYTHING))
+    return loader.load(Plan(settings, tuple(groups), sizes or {}, viewer, None, ""), test)
+
+
 class Attached:
     """The whole of what is loaded for one attach method and mode, and what the charts say now.
 
@@ -41,10 +50,7 @@ class Attached:
 
     def __init__(self, method, mode, groups=OF_PROCESSES, only=None, sizes=None, filters=None):
         self.method, self.mode, self.groups = method, mode, groups
-        self.loaded = handoff.load({
-            "groups": [group.name for group in groups], "mode": mode, "method": method, "bpf": directories.data("bpf"),
-            "test": only or {"comm": COMM}, "sizes": sizes or {}, "filters": filters or EVERYTHING,
-        })
+        self.loaded = load(groups, mode, method, only or {"comm": COMM}, sizes, filters)
         self.shown = select_charts(groups, mode, self.loaded.hooks)
         self.readers = {group.name: Counters(self.loaded.maps[group.name], len(group.counters)) for group in groups}
         self._collector = Collector(self.shown, self.readers, 1)
@@ -66,6 +72,7 @@ class Attached:
         for descriptor in self.loaded.descriptors:
             os.close(descriptor)
         tracefs.remove(self.loaded.events)
+        self.readers = self._collector = None  # as long as counters are mapped, their maps stay
 
 
 def skip_without(method):

@@ -603,11 +603,11 @@ def test_the_command(tmp_path):
         assert plugin.end() == ""
 
 
-@pytest.mark.parametrize("flags, there", [([], True), (["-g"], False)], ids=["on", "-g"])
-def test_nothing_of_it_where_nobody_wants_it(flags, there):
+@pytest.mark.parametrize("flags, rows", [([], r"[1-9]\d*"), (["-g"], "0")], ids=["on", "-g"])
+def test_without_applications_their_programs_are_not_loaded_and_no_row_is_looked_up(flags, rows):
     text = subprocess.run([PLUGIN, *flags, "--show-bpf"], check=True, capture_output=True, text=True).stdout
-    assert "file_counters" in text and "process_counters" in text
-    assert {name in text for name in ("applications", "apps_names", "apps_asked", "apps_newtask_raw")} == {there}
+    assert ("group apps;" in text) == (not flags)
+    assert set(re.findall(r"(?m)^ \* APPS = (\d+)$", text)) and re.search(r"(?m)^ \* APPS = %s$" % rows, text)
 
 
 def test_a_table_that_is_full(tmp_path):

@@ -50,9 +50,9 @@ def expected_of(case, attached, dimension):
 def test_every_hook_is_on_the_method_that_was_asked_for(attached):
     """Where an attach method works at all, it works for every hook that can use it."""
     elsewhere = {
-        "%s/%s" % (group, name): hook["failed"]
+        "%s/%s" % (group, name): hook.failed
         for group, hooks in attached.loaded.hooks.items() for name, hook in hooks.items()
-        if hook["method"] != attached.method
+        if hook.method != attached.method
     }
     assert elsewhere == {}
     assert attached.loaded.broken == {}

@@ -9,7 +9,6 @@ from talk import WORKS, expected, talk
 from test_network import TRIES, Network
 
 from ebpf_plugin.config import ebpf_conf, network_viewer
-from ebpf_plugin.kernel.procfs import possible_cpus
 
 N = 7
 NAMES = ("tcp4-client", "tcp6-client", "tcp4-mapped-client", "tcp4-server", "tcp6-server", "udp4-client", "udp6-client")
@@ -44,7 +43,7 @@ def test_filters(pair, tmp_path, text, ports, networks):
     """`ports` and `networks` are those that pass, as people read the line."""
     found = settled(tmp_path, text)
     for _ in range(TRIES):
-        network = Network("auto", "entry", pair[0], network_viewer.sizes(found, possible_cpus(), True),
+        network = Network("auto", "entry", pair[0], network_viewer.sizes(found, True),
                           {"ports": found.ports, "networks": found.networks})
         try:
             wanted = traffic(pair, ports, networks)

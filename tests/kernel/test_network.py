@@ -40,9 +40,9 @@ class Network:
 
     def __init__(self, method, mode, host, sizes=None, filters=None):
         self.attached = Attached(method, mode, (NETWORK,), {"netns": host.inum}, {
-            **(sizes or {}), "FLOWS_MAX": ROOM, "CONNECTIONS": 1}, filters)
+            **(sizes or {}), "CONNECTIONS": 1}, filters)
         self._flows = HashMap(self.attached.loaded.tables["flows"], KEY_SIZE, VALUE, ROOM)
-        self.methods = {hook.name: self.attached.loaded.hooks["network"][hook.name]["method"] for hook in NETWORK.hooks}
+        self.methods = {hook.name: self.attached.loaded.hooks["network"][hook.name].method for hook in NETWORK.hooks}
 
     def close(self):
         self.attached.close()

@@ -5,26 +5,24 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import time
 
-from app_live import LEAST_SIZES
 from left import left_in_kernel, more_than
-from live import COMM, EVERYTHING, OF_PROCESSES, skip_without
+from live import COMM, OF_PROCESSES, skip_without
 import pytest
 import workload
 
-from ebpf_plugin.config import directories
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import capabilities, tracefs
-from ebpf_plugin.load import handoff
 from ebpf_plugin.model.group import ATTACH_METHODS
-from plugin import PATIENCE, PLUGIN, Plugin, on_method
+from plugin import PATIENCE, PLUGIN, ROOT, Plugin, on_method
 
 LITTLE = ("-p", "-g")  # where it does not matter what is loaded: an emulated machine takes 10 s more to compile the rest
 
 
-def loader_of(plugin):
-    """The process id of the loader, while there is one."""
+def child_of(plugin):
+    """The process id of the plugin's child, as soon as there is one."""
     path = "/proc/%d/task/%d/children" % (plugin.process.pid, plugin.process.pid)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -32,7 +30,7 @@ def loader_of(plugin):
         if children:
             return int(children[0])
         time.sleep(0.002)
-    raise AssertionError("no loader")
+    raise AssertionError("no child")
 
 
 @pytest.mark.parametrize("flags", [[], ["-r"]], ids=["entry", "return"])
@@ -158,54 +156,62 @@ def test_a_suspended_process_gives_a_gap_and_no_spike(clean_kernel):
         assert len(status) < len(late)
 
 
+COMPILING = {"EBPF_PLUGIN_TEST_BYTECODE": "/nowhere/bytecode"}
+
+
 @pytest.mark.parametrize("delay", [0, 0.05, 0.15, 0.3])
-def test_a_killed_loader_is_one_clear_error(clean_kernel, delay):
-    with Plugin("1") as plugin:
-        loader = loader_of(plugin)
+def test_a_killed_compiler_is_one_clear_error(clean_kernel, delay):
+    with Plugin("1", environment=COMPILING) as plugin:
+        compiler = child_of(plugin)
         time.sleep(delay)
         try:
-            os.kill(loader, signal.SIGKILL)
+            os.kill(compiler, signal.SIGKILL)
         except ProcessLookupError:
-            pytest.fail("the loader was gone before %s s: the delays are too long for this machine" % delay)
+            pytest.fail("the compiler was gone before %s s: the delays are too long for this machine" % delay)
         assert plugin.ended(PATIENCE)[0] == 1
         assert plugin.process.stdout.read() == b"DISABLE\n"
         log = plugin.stderr().strip().splitlines()
-        assert len(log) == 1 and "the loader died after stage" in log[0]
+        assert len(log) == 1
+        assert log[0].endswith("no programs: there is no /nowhere/bytecode, and the compiler was killed by signal 9")
 
 
-STAGES = ["import", "compile", "attach file", "attach vfs", "attach process"]
-STAGES_OF_ALL = ["attach network", "attach apps", "hand over"]
-DIES = """
+def test_programs_that_are_compiled_now_count_as_well(clean_kernel):
+    with Plugin("1", *LITTLE, environment=COMPILING) as plugin:
+        plugin.ticks(1)
+
+
+KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from ebpf_plugin.load import handoff, loader
-tell = handoff.tell
-def tell_and_die(sock, **message):
-    tell(sock, **message)
-    if message.get("stage") == %(stage)r or "manifest" in message and %(stage)r == "hand over":
+from ebpf_plugin.load import loader
+attach = loader._attach
+def attach_and_die(group, *more):
+    used = attach(group, *more)
+    if group.name == %(stage)r:
         os.kill(os.getpid(), signal.SIGKILL)
-handoff.tell = tell_and_die
-loader.main(int(sys.argv[2]))
+    return used
+loader._attach = attach_and_die
+from ebpf_plugin.__main__ import main
+main(["-r", "--config", sys.argv[2]])
 """
 
 
-@pytest.mark.parametrize("stage", [*STAGES, *(pytest.param(stage, marks=pytest.mark.releases) for stage in STAGES_OF_ALL)])
-def test_a_loader_killed_at_each_stage_leaves_nothing(clean_kernel, stage):
-    """On the probe attach method in return mode, where it makes events that would outlive it."""
-    late = stage in STAGES_OF_ALL
-    plan = {"groups": [group.name for group in (GROUPS if late else OF_PROCESSES)], "mode": "return", "method": "probe",
-            "bpf": directories.data("bpf"), "test": {}, "filters": EVERYTHING,
-            "sizes": {**LEAST_SIZES, "APPS": 2, "APPS_PROCESSES": 1024} if late else {}}
-    with pytest.raises(handoff.LoaderFailed, match="the loader died after stage '%s'" % stage):
-        handoff.load(plan, start=DIES % {"stage": stage})
+@pytest.mark.parametrize("stage", [
+    group.name if group in OF_PROCESSES else pytest.param(group.name, marks=pytest.mark.releases) for group in GROUPS])
+def test_a_plugin_killed_while_it_loads_leaves_nothing(clean_kernel, tmp_path, stage):
+    """On probes in return mode, where it makes events that would outlive it."""
+    directory = on_method("probe", tmp_path)
+    done = subprocess.run([sys.executable, "-I", "-c", KILLED % {"stage": stage}, str(ROOT / "plugin"), directory],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b""), done.stderr
 
 
-def test_ending_while_the_loader_works(clean_kernel):
-    with Plugin("1") as plugin:
-        loader = loader_of(plugin)
+def test_ending_while_programs_are_compiled(clean_kernel):
+    with Plugin("1", environment=COMPILING) as plugin:
+        compiler = child_of(plugin)
         plugin.process.send_signal(signal.SIGTERM)
         assert plugin.ended()[0] == 0
-        assert not os.path.exists("/proc/%d" % loader)
+        assert not os.path.exists("/proc/%d" % compiler)
 
 
 def test_without_privilege_one_line_says_which(clean_kernel, everybody_s_plugin):
@@ -241,7 +247,7 @@ def test_check_and_show_bpf(clean_kernel):
     assert "NOT SHOWN" not in checked.stdout
     shown = subprocess.run([PLUGIN, "--show-bpf", "-r"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
-    assert "#define RETURN_MODE 1" in shown.stdout and "ON_SYS_EXIT(close, " in shown.stdout
+    assert " * RETURN_MODE = 1\n" in shown.stdout and "ON_SYS_EXIT(close, " in shown.stdout
 
 
 def test_a_stranger_s_header_is_not_compiled(clean_kernel, tmp_path):

@@ -8,17 +8,19 @@ import shutil
 import subprocess
 import time
 
-from live import OF_PROCESSES, STOCK_KERNEL, missing_feature
+from live import OF_PROCESSES, STOCK_KERNEL, load, missing_feature
 import pytest
 
+from ebpf_plugin.compile import bytecode, child
 from ebpf_plugin.config import directories
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.groups.file import FILE
 from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.groups.process import PROCESS
 from ebpf_plugin.groups.vfs import VFS
-from ebpf_plugin.kernel import capabilities
-from ebpf_plugin.load import handoff
+from ebpf_plugin.kernel import bpf, capabilities
+from ebpf_plugin.load import loader
 from ebpf_plugin.model.chart import MODES
 from plugin import PATIENCE, PLUGIN, ROOT
 
@@ -274,16 +276,28 @@ def test_without_locked_memory(everybody_s_plugin):
             assert done.stderr == ""
 
 
-def test_a_group_fails_alone(tmp_path):
+BROKEN = """
+import sys; sys.path.insert(0, sys.argv[1])
+from ebpf_plugin.compile import bytecode, child
+from ebpf_plugin.config import directories
+directories.data = lambda name: %r
+from ebpf_plugin.compile.child import main
+main()
+"""
+
+
+def test_a_group_fails_alone(tmp_path, monkeypatch):
     shutil.copytree(directories.data("bpf"), tmp_path / "bpf")
     with open(tmp_path / "bpf" / "vfs.c", "a", encoding="ascii") as file:
         file.write("this is not C\n")
-    loaded = handoff.load({"groups": ["file", "vfs", "process"], "mode": "entry", "method": "auto",
-                           "bpf": str(tmp_path / "bpf"), "sizes": {}, "test": {}})
+    code = bytecode.read(child.compile_all(PATIENCE, BROKEN % str(tmp_path / "bpf")), bpf.MACHINE)
+    monkeypatch.setattr(loader, "instructions", lambda: (code, "a test"))
+    loaded = load((FILE, VFS, PROCESS), "entry", "auto", {})
     try:
         assert set(loaded.broken) == {"vfs"}
+        assert "vfs.c:" in loaded.broken["vfs"] and "error:" in loaded.broken["vfs"]
         assert set(loaded.maps) == set(loaded.hooks) == {"file", "process"}
-        assert all(hook["method"] for hooks in loaded.hooks.values() for hook in hooks.values())
+        assert all(hook.method for hooks in loaded.hooks.values() for hook in hooks.values())
     finally:
         for descriptor in loaded.descriptors:
             os.close(descriptor)

@@ -3,7 +3,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from ebpf_plugin.load.handoff import Loaded
+from ebpf_plugin.load.loader import AttachedHook, Loaded
 from ebpf_plugin.model.chart import Chart, Dimension
 from ebpf_plugin.model.group import Function, Group, Hook, Switch, Tracepoint
 
@@ -32,18 +32,16 @@ GROUP = Group(
 
 
 def attached(group, method="trampoline", **methods):
-    """{hook: what the loader says of it}: every hook on `method` but those that are named."""
-    return {
-        hook.name: {"method": methods.get(hook.name, method), "where": ["here"], "failed": []} for hook in group.hooks
-    }
+    """{hook: AttachedHook}: every hook by `method` but those that are named."""
+    return {hook.name: AttachedHook(methods.get(hook.name, method), ("here",), ()) for hook in group.hooks}
 
 
 def loaded(*groups, **methods):
-    """What handoff.load() gives, without a kernel."""
+    """What loader.load() gives, without a kernel."""
     return Loaded(
         maps={group.name: index for index, group in enumerate(groups)}, tables={},
-        hooks={group.name: attached(group, **methods) for group in groups},
-        broken={}, events=[], programs={}, warnings=[], memory=0, descriptors=[],
+        hooks={group.name: attached(group, **methods) for group in groups}, broken={}, events=[], programs={}, warnings=[],
+        memory=0, values={"APP_ROWS": 1, "CGROUPS": 0, "CONNECTIONS": 1}, origin="a test", descriptors=[],
     )
 
 

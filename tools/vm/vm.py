@@ -73,11 +73,12 @@ def guest_of(release, fresh=False):
 
 
 def checkout(tree):
-    """{path: File} of what git tracks in `tree` or would, if asked to."""
+    """{path: File} of what git tracks in `tree` or would, if asked to; and of bytecode that was made in it."""
     # safe.directory: root may look at a user's checkout
     listed = debian.call(["git", "-C", tree, "-c", "safe.directory=*", "ls-files", "-coz", "--exclude-standard"])
     files = {}
-    for name in filter(None, listed.split("\0")):
+    bytecode = [os.path.relpath(path, tree) for path in glob.glob(os.path.join(glob.escape(tree), "build", "bytecode-*"))]
+    for name in filter(None, listed.split("\0") + bytecode):
         path = os.path.join(tree, name)
         with contextlib.suppress(FileNotFoundError):  # deleted, but still in the index
             info = os.lstat(path)

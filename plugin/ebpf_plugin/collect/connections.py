@@ -24,7 +24,7 @@ MODULE = "network"
 
 def plan(group, mode, hooks, viewer, descriptor, room):
     """What Connections needs, for marshal. `hooks` is {hook: {"method": name or None}}, `room` the rows of the map."""
-    attached = {name for name, hook in hooks.items() if hook["method"]}
+    attached = {name for name, hook in hooks.items() if hook.method}
     measured = {(protocol, way) for protocol in ("TCP", "UDP") for way, hook in (("sent", "send"), ("received", "recv"))
                 if "%s_%s" % (protocol.lower(), hook) in attached}
     if "retransmit" in attached:
@@ -33,7 +33,7 @@ def plan(group, mode, hooks, viewer, descriptor, room):
         (side, tuple(tuple(group.counters.index(name) for name in _totals(side, measure)) for measure in MEASURES))
         for side in INBOUND.values())
     requested = sorted({note.text for hook in group.hooks for note in hook.notes
-                        if "bytes" in note.counters[0] and mode in note.modes and hooks[hook.name]["method"] == note.method})
+                        if "bytes" in note.counters[0] and mode in note.modes and hooks[hook.name].method == note.method})
     return {"map": descriptor, "room": room, "notes": tuple(requested), "measured": tuple(measured), "totals": totals,
             "most": viewer.dimensions,
             "names": tuple(viewer.names.items()), "hosts": viewer.hosts, "hostnames": viewer.hostnames}

@@ -1,28 +1,28 @@
-"""Reads the counters of a group: one system call a tick, whatever their number."""
+"""Reads the counters of a group from the memory that they are mapped into: no system call."""
 from __future__ import annotations
-
-import ctypes
 
 from ..kernel import bpf, procfs
 
 
 class Counters:
-    """A per-CPU array of one entry, an array of u64. read() gives their sums over all CPUs, and raises OSError."""
+    """The map <group>_counters: an array of row x CPU, each place `count` u64. This reads row 0.
 
-    def __init__(self, descriptor, count):
-        self._count = count
-        self._key = ctypes.c_uint32(0)
-        # the kernel writes one value, rounded up to 8 bytes, for each *possible* CPU (kernel/bpf/arraymap.c)
-        self._values = (ctypes.c_uint64 * (count * procfs.possible_cpus()))()
-        self._attributes = bpf.element(descriptor, self._key, self._values)
+    Raises OSError if the map cannot be mapped (BPF_F_MMAPABLE, Linux 5.5).
+    """
+
+    def __init__(self, descriptor, count, rows=1):
+        self._count, self._cpus = count, procfs.cpu_ids()
+        self._values = memoryview(bpf.map_memory(descriptor, rows * self._cpus * count * 8)).cast("Q")
 
     def read(self):
-        """A tuple of int, in the order of the group's counters."""
-        bpf.bpf(bpf.BPF_MAP_LOOKUP_ELEM, self._attributes)
-        return self._sums(self._values)
+        """A tuple of int, the sums over all CPUs, in the order of the group's counters."""
+        return self._sums(self._row(0))
+
+    def _row(self, row):
+        size = self._cpus * self._count
+        return self._values[row * size:(row + 1) * size]
 
     def _sums(self, values):
-        values = memoryview(values).cast("B").cast("Q")
         return tuple(sum(values[slot::self._count]) for slot in range(self._count))
 
 
@@ -34,19 +34,25 @@ class Rows(Counters):
     events once more. Without `marks` there are only those in `known`.
     """
 
-    def __init__(self, descriptor, count, marks, most, known):
-        super().__init__(descriptor, count)
+    def __init__(self, descriptor, count, rows, marks, most, known):
+        super().__init__(descriptor, count, rows)
         self._marks, self._most, self._known = marks, most, known
         self._raw = {}  # row: the bytes that `rows` was made of
+        self._totals = (0,) * count
         self.rows = {}
 
     def read(self):
-        marks = b"" if self._marks is None else bpf.map_lookup(self._marks, bytes(4), self._most)
+        marks = b"" if self._marks is None else bpf.map_lookup(self._marks, bytes(4), MARKS)
         for row in sorted(self._known.union(row for row, mark in enumerate(marks) if mark)):
-            self._key.value = row
-            bpf.bpf(bpf.BPF_MAP_LOOKUP_ELEM, self._attributes)
-            raw = bytes(self._values)
+            values = self._row(row)
+            raw = values.tobytes()
             if self._raw.get(row) != raw:
+                before = self.rows.get(row, (0,) * self._count)
                 self._raw[row] = raw
-                self.rows[row] = self._sums(raw)
-        return tuple(map(sum, zip(*(counters for row, counters in self.rows.items() if row < self._most))))
+                after = self.rows[row] = self._sums(memoryview(raw).cast("Q"))
+                if row < self._most:
+                    self._totals = tuple(total + new - old for total, new, old in zip(self._totals, after, before))
+        return self._totals
+
+
+MARKS = 512  # bytes of the map apps_rows

@@ -61,7 +61,8 @@ def main(page):
 def run(state, view):
     """Tick until state["ticks"] have been shown (None: for ever). Raises life.Stop.
 
-    state: {"shown": packed charts, "maps": {group: (descriptor, number of counters)}, "every": seconds, "ticks": N or None,
+    state: {"shown": packed charts, "maps": {group: (descriptor, number of counters, rows)}, "every": seconds,
+     "ticks": N or None,
      "programs": {name: descriptor}, "events": names of kprobe events, "connections": connections.plan() or None,
      "apps": what apps.Apps wants and "rows" that have a process already, or None, "cgroups": what cgroups.Cgroups wants}
     """
@@ -81,9 +82,9 @@ def _readers(state):
     """({group: reader of its counters}, [Apps, if it is wanted])"""
     apps, control_groups = state["apps"], state["cgroups"]
     if not apps and not control_groups:
-        return {group: Counters(*of_group) for group, of_group in state["maps"].items()}, []
+        return {group: Counters(*of_group[:2]) for group, of_group in state["maps"].items()}, []
     marks, most, known = (apps["tables"]["apps_rows"], len(apps["ids"]), set(apps["rows"])) if apps else (None, 1, {0})
-    readers = {group: Rows(*of_group, marks, most, known) if group != "apps" else Counters(*of_group)
+    readers = {group: Rows(*of_group, marks, most, known) if group != "apps" else Counters(*of_group[:2])
                for group, of_group in state["maps"].items()}
     of_rows = {group: reader for group, reader in readers.items() if group != "apps"}
     changing = []

@@ -15,7 +15,7 @@ def report(groups, wanted, loaded):
     alive = {shown.group for shown in select_charts(groups, wanted.mode, loaded.hooks)}
     # what has no charts of its own has to be there as a whole
     alive.update(group.name for group in groups if not group.charts and group.name in loaded.hooks
-                 and all(hook["method"] for hook in loaded.hooks[group.name].values()))
+                 and all(hook.method for hook in loaded.hooks[group.name].values()))
     return 0 if alive == {group.name for group in groups} else 1
 
 
@@ -27,11 +27,12 @@ def _lines(groups, wanted, loaded):
         if group.name in loaded.broken:
             yield "  not loaded: " + loaded.broken[group.name]
         for name, hook in loaded.hooks.get(group.name, {}).items():
-            yield "  %-12s %-11s %s" % (name, hook["method"] or "NOT SHOWN", ", ".join(hook["where"]))
-            for method, why in hook["failed"]:
+            yield "  %-12s %-11s %s" % (name, hook.method or "NOT SHOWN", ", ".join(hook.where))
+            for method, why in hook.failed:
                 yield "  %-12s   not %s: %s" % ("", method, why)
+    yield ""
+    yield "programs: " + loaded.origin
     if loaded.memory:
-        yield ""
         yield "tables in the kernel: %d kB" % (loaded.memory // 1024)
     shown = {(each.id, line.id) for each in select_charts(groups, wanted.mode, loaded.hooks) for line in each.lines}
     for group in groups:

@@ -9,10 +9,10 @@ from .. import log
 from ..collect import connections, daemon
 from ..groups.apps import APPS
 from ..groups.network import NETWORK
-from ..kernel import tracefs
-from ..load import handoff, running_processes
-from ..load.handoff import Loaded
-from ..load.plan import Plan, for_loader
+from ..kernel import procfs
+from ..load import loader, running_processes
+from ..load.loader import Loaded
+from ..load.plan import Plan
 from ..model import series
 from ..model.select import select_application_charts, select_charts
 from ..outputs import netdata, netdata_protocol
@@ -22,11 +22,11 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     """Returns the exit status; raises lifecycle.Stop."""
     try:
         if not plan.groups:
-            raise handoff.LoaderFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
-        loaded = handoff.load(for_loader(plan, os.environ))
-    except handoff.LoaderFailed as failure:
+            raise loader.LoadFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
+        test = {name: os.environ.get("EBPF_PLUGIN_TEST_" + name.upper(), "") for name in ("comm", "netns")}
+        loaded = loader.load(plan, test)
+    except loader.LoadFailed as failure:
         return _fail(args, str(failure))
-    _remove_events_at_the_end(loaded.events)
     if args.check:
         from . import check
         return check.report(plan.groups, plan.settings, loaded)
@@ -46,37 +46,34 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
 def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) -> dict[str, Any]:
     """What the collector needs, for marshal: see daemon.run()."""
     settings = plan.settings
+    rows = loaded.values["APP_ROWS"] + loaded.values["CGROUPS"]
     state = {
         "programs": loaded.programs, "events": tuple(loaded.events),
         "shown": series.pack(charts), "ticks": args.ticks,
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
         "connections": None, "apps": None, "cgroups": None,
-        "maps": {group.name: (loaded.maps[group.name], len(group.counters))
+        "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
     if plan.viewer and settings.connections and "flows" in loaded.tables:
         state["connections"] = connections.plan(
-            NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], plan.sizes["FLOWS_MAX"])
+            NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], _room_for_flows(loaded))
     of_applications = series.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
     hooks = loaded.hooks.get(APPS.name)
-    if plan.applications and hooks and all(hook["method"] for hook in hooks.values()):
+    if plan.applications and hooks and all(hook.method for hook in hooks.values()):
         rows = running_processes.enter(loaded.tables, plan.applications.rules)
         state["apps"] = {**plan.applications._asdict(), "tables": loaded.tables, "rows": tuple(rows),
                          "charts": of_applications, "processes": settings.processes}
-    if "cgroup_rows" in loaded.tables:
-        state["cgroups"] = {"mount": plan.cgroup_mount, "first": plan.sizes["APPS"] if APPS.name in loaded.maps else 1,
+    if plan.cgroup_mount and "cgroup_rows" in loaded.tables:
+        state["cgroups"] = {"mount": plan.cgroup_mount, "first": loaded.values["APP_ROWS"],
                             "tables": loaded.tables, "charts": of_applications}
     return state
 
 
-def _remove_events_at_the_end(events: list[str]) -> None:
-    """Have kprobe events removed when this process is gone."""
-    try:
-        if events:
-            tracefs.start_guard(events)
-    except (OSError, tracefs.NoTracefs) as error:
-        log.write(log.ERROR, "kprobe events will stay in tracefs until the next start: %s" % error)
+def _room_for_flows(loaded: Loaded) -> int:
+    flows = next(table for table in NETWORK.tables if table.name == "flows")
+    return flows.entries_with(loaded.values, procfs.possible_cpus())
 
 
 def _fail(args: argparse.Namespace, reason: str) -> int:
@@ -92,8 +89,8 @@ def _log_failures(loaded: Loaded) -> None:
     for group, why in loaded.broken.items():
         log.write(log.ERROR, "%s: not loaded: %s" % (group, why))
     for group, hooks in loaded.hooks.items():
-        missing = {name: "; ".join("%s: %s" % tuple(failed) for failed in hook["failed"])
-                   for name, hook in hooks.items() if hook["method"] is None}
+        missing = {name: "; ".join("%s: %s" % failed for failed in hook.failed)
+                   for name, hook in hooks.items() if hook.method is None}
         if group == APPS.name and missing:
             log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
             continue

@@ -1,10 +1,11 @@
-"""--show-bpf: the definitions and the C text that would be compiled."""
+"""--show-bpf: the C text of each group, and what fills its holes here."""
 from __future__ import annotations
 
 from .. import log
 from ..compile import source
 from ..config import directories
 from ..kernel import bpf, btf
+from ..load import values
 from ..load.plan import Plan
 from ..outputs import netdata
 
@@ -16,7 +17,12 @@ def show(plan: Plan) -> int:
     except btf.NoBTF as error:
         known = None
         log.write(log.INFO, str(error))
-    for name, value in source.definitions(plan.groups, plan.settings.mode, bpf.MACHINE, known, plan.sizes).items():
-        netdata.write("#define %s %s\n" % (name, value))
-    netdata.write(source.text(plan.groups, directories.data("bpf"), plan.sizes))
+    path = directories.bytecode(bpf.MACHINE)
+    netdata.write("/* compiled into %s */\n" % path)
+    filled = values.of_settings(plan.settings.mode, plan.sizes, {})
+    for group in plan.groups:
+        text = source.text_of(group, directories.data("bpf"), bpf.MACHINE)
+        of_group = {**filled, **values.of_kernel(group, known, filled)}
+        netdata.write("/* ---- group %s; values here:\n%s */\n%s\n" % (
+            group.name, "".join(" * %s = %s\n" % (name, of_group.get(name, "unknown")) for name in text.holes), text.text))
     return 0

@@ -1,72 +1,91 @@
-"""The C text that is compiled, and the definitions that it is compiled with. Pure: --show-bpf prints it anywhere."""
+"""The C text of a group: a prelude of generated definitions, the headers, and bpf/<group>.c. Pure: needs no kernel.
+
+Each group is a text of its own, so that one group's mistake is its own. What differs from kernel to kernel and from
+configuration to configuration is not in the text: maps are numbers, and values are holes (bpf/hooks.h), both in the order of
+the lists here. The loader fills them in.
+"""
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
-from ..kernel import procfs
-from ..model.chart import RETURN
+from ..groups import GROUPS
+from ..groups.rows import MAX_APPS, TABLES, TASK_COMM, TASK_TGID
+from ..model.group import Field, Group
+from ..model.table import Table
+from .bytecode import digest_of
 
+HEADERS = ("hooks.h", "maps.h", "rows.h")
 
-def text(groups, bpf_directory, sizes=()):
-    """One C text of all groups; `sizes` as for definitions(). The line directives make the compiler name each file."""
-    parts = ['#include "hooks.h"']
-    names = ["cgroup_rows"] if "CGROUPS" in sizes else []
-    names += [name for group in groups for name in group.base]
-    names += [name for group in groups for name in group.parts + (group.name,)]
-    for name in names:
-        with open(os.path.join(bpf_directory, name + ".c"), encoding="utf-8") as file:
-            parts.append('#line 1 "%s.c"\n%s' % (name, file.read()))
-    return "\n".join(parts) + "\n"
-
-
-def definitions(groups, mode, machine, btf=None, sizes=None, test=None):
-    """{macro: value}. Without BTF the numbers of arguments are 0: no trampoline can be attached then.
-
-    `sizes` is {macro: value} of maps; `test` may have "comm" and "netns", of the only process name and network namespace
-    whose events count.
-    """
-    found = {"MACHINE_" + machine: 1, "RETURN_MODE": int(mode == RETURN), "CPUS": procfs.possible_cpus(), **(sizes or {})}
-    for group in groups:
-        for hook in group.hooks:
-            for function in hook.functions:
-                known = _known(function, btf)
-                found["NARGS_" + function.program] = known[1] if known else 0
-            for event in (event for tracepoint in hook.tracepoints if tracepoint.raw for event in tracepoint.events):
-                found["NARGS_TRACE_" + event] = btf.raw_tracepoint_arguments(event) if btf else 0
-        found.update(_offsets(group.fields, btf))
-    found.update(_only(test or {}, btf))
-    return found
+# Values that do not come from BTF. APPS and CGROUPS are numbers of rows, 0 if events are not told apart by them; APP_ROWS is
+# the number of rows before those of control groups; CPUS the number of possible CPUs. The last three are for tests.
+SWITCHES = ("RETURN_MODE", "CONNECTIONS", "APPS", "APP_ROWS", "CGROUPS", "CPUS", "FILTER_PORTS", "FILTER_ADDRESSES",
+            "TEST_COMM_LOW", "TEST_COMM_HIGH", "TEST_NETNS")
 
 
-def missing(group, btf):
-    """The names of fields that `group` cannot do without and BTF does not have."""
-    found = _offsets(group.fields, btf)
-    return [".".join(field.path[-1]) for field in group.fields if field.macro not in found] if group.needed else []
+class Text(NamedTuple):
+    """The C text of a group. tables and holes: the names of what the numbers in it mean."""
+
+    text: str
+    tables: tuple[str, ...]
+    holes: tuple[str, ...]
 
 
-def _offsets(fields, btf):
-    """{macro: offset} of the fields that BTF knows."""
-    found = {}
-    for field in fields if btf else ():
-        bits = [btf.bit_offset(*step) for step in field.path]
-        if None not in bits:
-            found[field.macro] = sum(bits) if field.bits else sum(bits) // 8
-    return found
+def tables_of(group: Group) -> tuple[Table, ...]:
+    """All tables that the group's programs may refer to; its counters are the last."""
+    return (*TABLES, *(table for each in GROUPS for table in each.tables), group.counters_table())
 
 
-def _only(test, btf):
-    found = {}
-    if test.get("comm"):
-        name = test["comm"].encode()[:15].ljust(16, b"\0")
-        for half, word in (("LOW", name[:8]), ("HIGH", name[8:])):
-            found["TEST_COMM_" + half] = "0x%xULL" % int.from_bytes(word, "little")
-        found["TASK_COMM_OFFSET"] = btf.bit_offset("task_struct", "comm") // 8 if btf else 0
-    if test.get("netns"):
-        found["TEST_NETNS"] = "%dU" % int(test["netns"])
-    return found
+def fields_of(group: Group) -> tuple[Field, ...]:
+    """All members of kernel structures that the group's programs may read."""
+    return tuple(dict.fromkeys((TASK_TGID, TASK_COMM, *group.fields)))
 
 
-def _known(function, btf):
-    """(id, number of arguments) of the first symbol of `function` that BTF has, or None."""
-    candidates = (btf.function(symbol) for symbol in function.symbols) if btf else ()
-    return next((known for known in candidates if known), None)
+def argument_counts_of(group: Group) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(programs of functions, raw tracepoints) whose numbers of arguments the text may ask for."""
+    functions = [function.program for hook in group.hooks for function in hook.functions]
+    raw = [tracepoint for hook in group.hooks for tracepoint in hook.tracepoints if tracepoint.raw]
+    events = [event for tracepoint in raw for event in tracepoint.events]
+    return tuple(dict.fromkeys(functions)), tuple(dict.fromkeys(events))
+
+
+def text_of(group: Group, directory: str, machine: str) -> Text:
+    """The text for an architecture (uname -m); `directory` is bpf/. Raises OSError."""
+    tables = tables_of(group)
+    functions, events = argument_counts_of(group)
+    holes = (*SWITCHES, *(field.macro for field in fields_of(group)), *("NARGS_" + name for name in functions),
+             *("NARGS_TRACE_" + name for name in events))
+    lines = [
+        "#define MACHINE_%s 1" % machine,
+        "#define MAP(number) ((void *)bpf_pseudo_fd(1, number))",  # BPF_PSEUDO_MAP_FD; LLVM's llvm.bpf.pseudo
+        "#define HOLE(number) bpf_pseudo_fd(9, number)",  # no kernel takes a 9: a hole that is left is refused
+        "#define MAX_APPS %d" % MAX_APPS,
+    ]
+    lines += ["#define %s HOLE(%d)" % (name, number) for number, name in enumerate(holes)]
+    for number, table in enumerate(tables):
+        lines += ["#define MAP_%s MAP(%d)" % (table.name, number), "#define KEY_SIZE_%s %d" % (table.name, table.key_size()),
+                  "#define VALUE_SIZE_%s %d" % (table.name, table.value_size())]
+    lines += ["#define MAP_counters MAP_%s_counters" % group.name,
+              "enum { %s, COUNTERS };" % ", ".join(counter.upper() for counter in group.counters)]
+    lines += ['#include "%s"' % header for header in HEADERS]
+    with open(os.path.join(directory, group.name + ".c"), encoding="utf-8") as file:
+        lines += ['#line 1 "%s.c"' % group.name, file.read()]
+    return Text("\n".join(lines), tuple(table.name for table in tables), holes)
+
+
+def files(directory: str) -> list[str]:
+    """The paths below `directory` that a text is made of, in order."""
+    found = []
+    for folder, _, names in os.walk(directory):
+        found += [os.path.relpath(os.path.join(folder, name), directory) for name in names if name.endswith((".c", ".h"))]
+    return sorted(found)
+
+
+def digest(directory: str, machine: str) -> str:
+    """The digest of all texts and headers: what bytecode depends on. Raises OSError."""
+    parts = [text_of(group, directory, machine).text.encode() for group in GROUPS]
+    for path in files(directory):
+        if path.endswith(".h"):
+            with open(os.path.join(directory, path), "rb") as file:
+                parts += [path.encode(), file.read()]
+    return digest_of(*parts)

@@ -19,3 +19,11 @@ def configuration(chosen, environment):
     user = chosen or environment.get("NETDATA_USER_CONFIG_DIR") or "/etc/netdata"
     stock = environment.get("NETDATA_STOCK_CONFIG_DIR")
     return [user] + ([stock] if stock else []) + [data("conf.d")]
+
+
+def bytecode(machine):
+    """Where the bytecode file of an architecture is: installed beside bpf/, or made in a checkout by `make bytecode`."""
+    root = os.path.dirname(data("bpf"))
+    paths = [os.path.join(root, folder, "bytecode-" + machine) for folder in ("bytecode", "build")]
+    found = next((path for path in paths if os.path.exists(path)), paths[-1])
+    return os.environ.get("EBPF_PLUGIN_TEST_BYTECODE", found)

@@ -6,9 +6,6 @@ from typing import NamedTuple
 from . import network_filters
 from ..kernel import procfs
 
-FLOWS = 4096  # groups that the kernel keeps at a time, and so many more for each CPU, which keeps some free for itself
-FLOWS_OF_CPU = 128
-
 
 class Viewer(NamedTuple):
     """`ports`: 8192 bytes as hex, or None for all. `networks`: [[16 bytes as hex, prefix length], ...] or None for all.
@@ -49,9 +46,9 @@ def settle(wanted, environment, services_text=None):
         dimensions=wanted.dimensions, names=names, hosts=wanted.resolve_hosts, hostnames=hostnames), messages
 
 
-def sizes(viewer, cpus, connections):
-    """{macro: value} for bpf/flows.c; `connections` is whether they are to be grouped at all."""
-    found = {"FLOWS_MAX": FLOWS + FLOWS_OF_CPU * cpus if connections else 1, "CONNECTIONS": int(connections)}
+def sizes(viewer, connections):
+    """{hole or size of a map: value}; `connections` is whether they are to be grouped at all."""
+    found = {"CONNECTIONS": int(connections)}
     if viewer.ports is not None:
         found["FILTER_PORTS"] = 1
     if viewer.networks is not None:

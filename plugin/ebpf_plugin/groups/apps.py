@@ -1,6 +1,8 @@
 """Which application a process belongs to: no charts of its own, but a row of its own in all other groups' counters.
-Pairs with bpf/apps.c, and with bpf/rows.c that comes before everything."""
+Pairs with bpf/apps.c."""
 from ..model.group import Field, Group, Hook, Switch, Tracepoint
+from ..model.table import ARRAY, HASH, LRU_HASH, Table
+from .rows import MAX_APPS, TASK_TGID
 
 
 def tracepoint(name, event, counters=()):
@@ -10,11 +12,10 @@ def tracepoint(name, event, counters=()):
 APPS = Group(
     name="apps",
     switch=Switch("apps", section="global", inverted=("disable apps",)),
-    base=("rows",),
     needed=True,
     fields=(
         Field("TASK_PID", (("task_struct", "pid"),)),
-        Field("TASK_TGID", (("task_struct", "tgid"),)),
+        TASK_TGID,
     ),
     counters=("apps_full", "apps_unasked"),
     hooks=(
@@ -24,5 +25,10 @@ APPS = Group(
         tracepoint("free", "sched_process_free"),
     ),
     charts=(),
-    tables=("applications", "apps_names", "apps_asked", "apps_rows"),
+    split=False,
+    tables=(
+        Table("apps_names", LRU_HASH, "=16s", "=II", 4096),
+        Table("apps_asked", HASH, "=I", "=16sQ", 1024),
+        Table("apps_rows", ARRAY, "=I", "=%ds" % MAX_APPS, 1),
+    ),
 )

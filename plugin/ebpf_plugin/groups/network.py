@@ -1,9 +1,10 @@
-"""TCP and UDP. Pairs with bpf/network.c, and with its parts bpf/sockets.c, flows.c and traffic.c, which come before it."""
+"""TCP and UDP. Pairs with bpf/network.c and the headers that it includes."""
 from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Field, Function, Group, Hook, Note, ProgramTypes, Switch,
     Tracepoint
 )
+from ..model.table import ARRAY, BPF_F_NO_PREALLOC, LPM_TRIE, LRU_HASH, Table
 
 # The size that is asked for is known at the call, what was sent at the return.
 SENDING = ProgramTypes(trampoline_entry=("fexit",), probe_return=("kretprobe", "kprobe"))
@@ -41,7 +42,6 @@ def of_apps(chart, title, units, priority, *counters):
 NETWORK = Group(
     name="network",
     switch=Switch("network viewer", flag="net"),
-    parts=("sockets", "flows", "traffic"),
     needed=True,
     fields=(
         Field("SKC_NET", (("sock_common", "skc_net"),)),
@@ -57,7 +57,17 @@ NETWORK = Group(
         Field("SOCKET_SK", (("socket", "sk"),)),
         Field("MSG_NAME", (("msghdr", "msg_name"),)),
     ),
-    tables=("flows",),
+    # Of LRU maps each CPU keeps 128 free entries to itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c).
+    tables=(
+        Table("flows", LRU_HASH, "=16sHBB", "=6Q", 4096, per_cpu=128, switch="CONNECTIONS"),
+        Table("services", LRU_HASH, "=IHH", "=I", 8192),
+        Table("socket_rows", LRU_HASH, "=Q", "=I", 8192, switch="APPS"),
+        Table("udp_sides", LRU_HASH, "=Q", "=I", 8192, switch="CONNECTIONS"),
+        Table("flow_ports", ARRAY, "=I", "=Q", 1024, switch="FILTER_PORTS"),
+        Table("flow_networks", LPM_TRIE, "=I16s", "=B", "FILTER_ADDRESSES", switch="FILTER_ADDRESSES",
+              flags=BPF_F_NO_PREALLOC),
+        Table("network_calls", LRU_HASH, "=Q", "=3Q", 8192, per_cpu=128),
+    ),
     counters=(
         "tcp_send_calls", "tcp_send_errors", "tcp_send_bytes",
         "tcp_recv_calls", "tcp_recv_errors", "tcp_recv_bytes",

@@ -3,6 +3,7 @@ from ..model.chart import RETURN, Chart, Dimension, per_application
 from ..model.group import (
     AT_CALL, TRACEPOINT, WITH_ARGUMENT, Function, Group, Hook, Switch, Tracepoint, sys_enters, sys_exits
 )
+from ..model.table import LRU_HASH, Table
 
 # kernel_clone since 5.10. There is one body for both; bpf/process.c says how it tells their arguments apart.
 CLONE = ("kernel_clone", "_do_fork")
@@ -10,6 +11,12 @@ CLONE = ("kernel_clone", "_do_fork")
 PROCESS = Group(
     name="process",
     switch=Switch("process", flag="process"),
+    # What was begun and never seen to end makes room (LRU). Each CPU keeps 128 free entries to itself (LOCAL_FREE_TARGET in
+    # kernel/bpf/bpf_lru_list.c), and those of others would make room for them.
+    tables=(
+        Table("clone_begun", LRU_HASH, "=Q", "=Q", 1024, per_cpu=128),
+        Table("clone_error_begun", LRU_HASH, "=Q", "=Q", 1024, per_cpu=128),
+    ),
     counters=("processes", "threads", "process_errors", "thread_errors", "exits", "releases"),
     hooks=(
         Hook(

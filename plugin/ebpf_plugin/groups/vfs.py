@@ -4,6 +4,7 @@ from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, WITH_RESULT, Field, Function, Group, Hook, Note, Switch, Tracepoint, sys_enters,
     sys_exits, syscall_symbols
 )
+from ..model.table import HASH, Table
 
 
 def moving(function, *calls):
@@ -36,7 +37,8 @@ CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors"
 VFS = Group(
     name="vfs",
     switch=Switch("vfs", follows="process", flag="process"),
-    fields=(Field("FILE_F_MODE_OFFSET", (("file", "f_mode"),)),),
+    fields=(Field("FILE_F_MODE", (("file", "f_mode"),)),),
+    tables=(Table("vfs_begun", HASH, "=Q", "=I", 4096),),
     counters=(
         "read_calls", "read_errors", "read_bytes",
         "readv_calls", "readv_errors", "readv_bytes",

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import mmap
 import os
 import struct
 
@@ -29,9 +30,15 @@ def bpf(command, attributes):
     return call(LIBC.syscall, SYSCALLS[MACHINE][0], command, buffer, len(attributes))
 
 
-def map_create(kind, key_size, value_size, entries):
-    """Returns the descriptor of a new map."""
-    return bpf(BPF_MAP_CREATE, bytearray(struct.pack("=5I", kind, key_size, value_size, entries, 0)))
+def map_create(kind, key_size, value_size, entries, flags=0, name=""):
+    """Returns the descriptor of a new map; sizes are in bytes. Of `name` 15 characters are kept (4.15)."""
+    return bpf(BPF_MAP_CREATE, bytearray(struct.pack(
+        "=7I16s", kind, key_size, value_size, entries, flags, 0, 0, name.encode()[:15])))
+
+
+def map_memory(descriptor, size):
+    """The values of an array that was made with BPF_F_MMAPABLE (5.5), each rounded up to 8 bytes, to be read."""
+    return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
 
 
 def element(descriptor, key, value=None, flags=0):

@@ -20,6 +20,12 @@ def locked_down():
     return "[confidentiality]" in read("/sys/kernel/security/lockdown")
 
 
+def cpu_ids():
+    """One more than the highest number that a CPU may have; more than possible_cpus() where numbers are left out."""
+    ranges = (read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
+    return max(int(part.split("-")[-1]) for part in ranges) + 1
+
+
 def possible_cpus(text=None):
     """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones. 1 if nobody knows: the loader
     says that /sys is missing."""

@@ -2,7 +2,7 @@
 
 A kretprobe holds one instance for each task inside the function; what finds none free is lost. perf_event_open(2) makes
 kretprobes with the kernel's default, ten or so for the whole machine, and a dozen daemons asleep in vfs_read() use them
-up. Only tracefs takes a number (`maxactive`). Events made there outlive us, so a guard process removes them.
+up. Only tracefs takes a number (`maxactive`). Events made there outlive us, so a cleaner process removes them.
 """
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def has_category(name):
 def add_kretprobe(program, symbol):
     """Make a kretprobe event with many instances for `program` and return its name. Raises OSError and NoTracefs.
 
-    The name tells the process that will hold it: the loader makes events in the name of its parent, the collector.
+    The name has the id of the process that holds it, by which start_cleaner() finds it.
     """
-    name = "%s/r_%s_%d" % (GROUP, program, os.getppid())
+    name = "%s/r_%s_%d" % (GROUP, program, os.getpid())
     _append("r%d:%s %s" % (MAXACTIVE, name, symbol))
     return name
 
@@ -88,22 +88,27 @@ def stale():
     return [name for name in ours() if not os.path.exists("/proc/%s" % _holder(name))]
 
 
-def made_for(process):
-    """The names of the events that a loader made in the name of the process with this id."""
-    return [name for name in ours() if _holder(name) == str(process)]
+def made_by(process, listing=None):
+    """The names of the events of the process with this id; `listing` as for ours()."""
+    return [name for name in ours(listing) if _holder(name) == str(process)]
 
 
 def _holder(name):
     return name.rsplit("_", 1)[1]
 
 
-def ours():
-    """The names of our kprobe events, of every running plugin."""
+def ours(listing=None):
+    """The names of our kprobe events, of every running plugin. `listing` is a descriptor of kprobe_events to read from."""
     try:
-        with open(root() + "/kprobe_events", encoding="ascii", errors="replace") as file:
-            defined = [line.split(" ", 1)[0].split(":", 1)[-1] for line in file]
+        if listing is None:
+            with open(root() + "/kprobe_events", encoding="ascii", errors="replace") as file:
+                text = file.read()
+        else:
+            os.lseek(listing, 0, os.SEEK_SET)
+            text = b"".join(iter(lambda: os.read(listing, 1 << 16), b"")).decode("ascii", "replace")
     except (OSError, NoTracefs):
         return []
+    defined = [line.split(" ", 1)[0].split(":", 1)[-1] for line in text.splitlines()]
     return [name for name in defined if name.startswith(GROUP + "/")]
 
 
@@ -121,30 +126,34 @@ def _events():
     return os.open(root() + "/kprobe_events", os.O_WRONLY | os.O_APPEND)
 
 
-def start_guard(names):
-    """Fork a process that removes `names` when this one is gone, however it went. It shares our pages and only waits.
+def start_cleaner():
+    """Fork a process that removes the kprobe events of this one when it is gone, however it went. It shares our pages
+    and only waits.
 
-    What tells is the end of a pipe whose writing end this process keeps open as long as it lives. kprobe_events is opened
+    What tells it is the end of a pipe whose writing end this process keeps open as long as it lives. kprobe_events is opened
     now: tracefs may have been unmounted by then. Raises OSError and NoTracefs.
     """
+    held_by = os.getpid()
     events = _events()
+    listing = os.open(root() + "/kprobe_events", os.O_RDONLY)
     reading, writing = os.pipe()
     if os.fork():
-        os.close(reading)
-        os.close(events)
+        for descriptor in (reading, events, listing):
+            os.close(descriptor)
         os.set_inheritable(writing, True)
         return
     try:
-        os.setsid()  # a signal to our process group is not for the guard
+        os.setsid()  # a signal to our process group is not for the cleaner
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         null = os.open("/dev/null", os.O_RDWR)
         # out of the way first: who was started with a closed stdin has one of them there
-        moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3) for descriptor in (reading, events, null)]
+        moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 4) for descriptor in (reading, events, null, listing)]
         for place, descriptor in enumerate(moved):
             os.dup2(descriptor, place)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
         os.read(0, 1)
+        names = made_by(held_by, 3)
         for _ in range(600):  # an event is in use until the kernel is through with what the dead had open
             gone = remove(names, 1)
             names = [name for name in names if name not in gone]

@@ -1,10 +1,11 @@
-"""The attach methods: three ways to attach a hook, tried one after the other until one takes it. Loader only."""
+"""The attach methods: three ways to attach a hook, tried one after the other until one takes it."""
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
 
+from ..compile import bytecode
 from ..kernel import bpf, procfs, refusals, tracefs
 from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE
 
@@ -34,7 +35,9 @@ class Attached:
 
 
 class Attacher:
-    """Attaches hooks. `programs` gives the instructions of a compiled program by name, or None; `btf` may be None."""
+    """Attaches hooks of a group, whose `programs` are a programs.Programs; `btf` may be None, and then `no_btf` says why."""
+
+    _has_cleaner = False
 
     def __init__(self, programs, mode, choice, btf, no_btf=""):
         self.programs, self.mode, self.choice, self.btf, self.no_btf = programs, mode, choice, btf, no_btf
@@ -86,10 +89,10 @@ class Attacher:
         symbol = next((symbol for symbol in function.symbols if self.btf.function(symbol)), None)
         if symbol is None:
             return self._missing(function)
-        number, _ = self.btf.function(symbol)
+        number, arguments = self.btf.function(symbol)
         for way in function.program_types.of(TRAMPOLINE, self.mode):
             kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
-            program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number)
+            program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number, arguments)
             held.descriptors.append(self._do("attach to", symbol, TRAMPOLINE, bpf.raw_tracepoint_open, None, program))
             held.where.append("%s:%s" % (way, symbol))
 
@@ -118,6 +121,7 @@ class Attacher:
     def _probe_event(self, at_return, program, symbol, held):
         if at_return:
             # never on the PMU: it gives few instances, and the kernel tells nobody which returns they miss
+            self._start_cleaner()
             name = tracefs.add_kretprobe(program, symbol)
             held.events.append(name)
             return bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
@@ -126,6 +130,13 @@ class Attacher:
             raise OSError(errno.ENOENT, "no kprobe events")
         text = ctypes.create_string_buffer(symbol.encode())
         return bpf.perf_event_open(int(kind), 0, ctypes.addressof(text))
+
+    @classmethod
+    def _start_cleaner(cls):
+        """Before the first kretprobe: what is made must not stay, whenever this process is killed."""
+        if not cls._has_cleaner:
+            tracefs.start_cleaner()
+            cls._has_cleaner = True
 
     def _tracepoint(self, tracepoint, held):
         for event in tracepoint.events:
@@ -150,17 +161,26 @@ class Attacher:
         if function.required:
             raise NotAttached("the kernel has no function %s" % " or ".join(function.symbols))
 
-    def _program(self, held, name, kind, attach_type=0, btf_id=0):
+    def _program(self, held, name, kind, attach_type=0, btf_id=0, arguments=-1):
         """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
         key = (name, btf_id)
         if key not in self._loaded:
-            code = self.programs(name)
-            if code is None:
-                raise NotAttached("%s could not be compiled: %s" % (name, self.no_btf or "it is not in the text"))
             method = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
+            try:
+                code = self.programs.instructions(name, arguments)
+            except bytecode.Refused as refusal:
+                why = "%s (%s)" % (refusal, self.no_btf) if self.no_btf else refusal
+                raise NotAttached("cannot load %s: %s" % (name, why)) from refusal
+            except OSError as error:
+                raise NotAttached(refusals.explain("make the maps of", name, method, error)) from error
             self._loaded[key] = self._do("load", name, method, bpf.prog_load, kind, name, code, attach_type, btf_id)
         held.programs[name] = self._loaded[key]
         return self._loaded[key]
+
+    def close_unused(self, programs):
+        """Close the descriptors of programs that are loaded and not among `programs`, those that are attached."""
+        for program in set(self._loaded.values()).difference(programs):
+            os.close(program)
 
     @staticmethod
     def _do(operation, target, method, function, *args):

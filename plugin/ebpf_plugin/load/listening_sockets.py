@@ -16,18 +16,18 @@ NOBODY = bytes(4)  # the row of who serves
 LISTEN, UNCONNECTED = 10, 7  # TCP_LISTEN; TCP_CLOSE, which is what UDP without a peer is in
 
 
-def prepare(table, filters):
-    """Fill the filters' maps; table(name) gives a map's descriptor. `filters` is {"ports": hex of 8192 bytes or None,
-    "networks": [[hex of 16 bytes, prefix length], ...] or None}. Then seen()."""
-    if filters["ports"] is not None:
-        for word, value in enumerate(struct.iter_unpack("8s", bytes.fromhex(filters["ports"]))):
-            bpf.map_update(table(b"flow_ports"), struct.pack("=I", word), value[0])
-    for address, bits in filters["networks"] or ():
-        bpf.map_update(table(b"flow_networks"), struct.pack("=I", bits) + bytes.fromhex(address), b"\1")
-    seen(table(b"services"))
+def prepare(maps, ports, networks):
+    """Fill the filters' maps, which `maps[table]` gives as descriptors; then enter(). `ports`: hex of 8192 bytes, or None;
+    `networks`: [[hex of 16 bytes, prefix length], ...], or None. Raises OSError."""
+    if ports is not None:
+        for word, value in enumerate(struct.iter_unpack("8s", bytes.fromhex(ports))):
+            bpf.map_update(maps["flow_ports"], struct.pack("=I", word), value[0])
+    for address, bits in networks or ():
+        bpf.map_update(maps["flow_networks"], struct.pack("=I", bits) + bytes.fromhex(address), b"\1")
+    enter(maps["services"])
 
 
-def seen(services):
+def enter(services):
     """Enter what listens now; returns a warning or "". Called before anything is attached and again after it, so that
     nothing is between."""
     try:

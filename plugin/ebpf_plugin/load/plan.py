@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 from . import running_processes
 from .. import log
@@ -19,7 +19,7 @@ from ..model.group import Group
 class Plan(NamedTuple):
     """What is to be loaded. `settings` have only the groups that can be.
 
-    sizes: {macro: value} of maps. viewer: what the network viewer shows, if it is loaded. applications: the groups of
+    sizes: {hole or size of a map: value}. viewer: what the network viewer shows, if it is loaded. applications: groups of
     apps_groups.conf, if they are told apart. cgroup_mount: where control groups are, "" if they are not told apart.
     """
 
@@ -40,7 +40,7 @@ def make(settings: Settings, config: str | None, environment: Mapping[str, str])
         if viewer is None:
             settings = settings.with_groups(set(settings.groups) - {NETWORK.name})
         else:
-            sizes.update(network_viewer.sizes(viewer, procfs.possible_cpus(), settings.connections))
+            sizes.update(network_viewer.sizes(viewer, settings.connections))
     if not any(group.charts for group in GROUPS if group.name in settings.groups):
         settings = settings.with_groups(set())  # what is left only serves others
     if APPS.name in settings.groups:
@@ -51,20 +51,9 @@ def make(settings: Settings, config: str | None, environment: Mapping[str, str])
             sizes.update(APPS=len(applications.ids), APPS_PROCESSES=settings.processes)
     mount = _cgroup_mount() if settings.cgroups and settings.groups else ""
     if mount:
-        sizes.update(CGROUPS=cgroups.ROWS, CGROUPS_KNOWN=cgroups.KNOWN)
+        sizes.update(CGROUPS=cgroups.ROWS)
     groups = tuple(group for group in GROUPS if group.name in settings.groups)
     return Plan(settings, groups, sizes, viewer, applications, mount)
-
-
-def for_loader(plan: Plan, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The plan as the loader gets it, fit for JSON."""
-    return {
-        "groups": [group.name for group in plan.groups], "mode": plan.settings.mode, "method": plan.settings.method,
-        "bpf": directories.data("bpf"), "sizes": plan.sizes,
-        "filters": plan.viewer and {"ports": plan.viewer.ports, "networks": plan.viewer.networks},
-        "test": {"comm": environment.get("EBPF_PLUGIN_TEST_COMM", ""),
-                 "netns": environment.get("EBPF_PLUGIN_TEST_NETNS", "")},
-    }
 
 
 def _viewer(settings: Settings, environment: Mapping[str, str]) -> network_viewer.Viewer | None:

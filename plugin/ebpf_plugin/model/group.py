@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .chart import MODES, Chart
+from .table import Table, counters_table
 
 TRAMPOLINE, PROBE, TRACEPOINT = ATTACH_METHODS = ("trampoline", "probe", "tracepoint")
 
@@ -123,13 +124,12 @@ class Switch(NamedTuple):
 
 
 class Group(NamedTuple):
-    """`switch` turns it on and off. `counters` are the slots of the per-CPU array <name>_counters, in the order of the enum
-    in bpf/<name>.c.
+    """What is compiled, loaded and charted together, and fails alone. bpf/<name>.c has its programs.
 
-    `apps` are charts of type `apps`: their one dimension stands for those of all applications. `parts` are C files that
-    come before that one in the text, `base` those before the text of all groups. `fields` are offsets that its programs use
-    if BTF has them; if they are `needed`, the group cannot be compiled without. `tables` are further maps that the collector
-    reads.
+    switch: the option that turns it on and off. counters: the u64 values of the map <name>_counters, in this order; with
+    `split` for each application and control group. apps: charts of type `apps`, whose one dimension stands for those of all
+    applications. fields: what its programs read of kernel structures; if they are `needed`, the group cannot be loaded
+    without. tables: its further maps.
     """
 
     name: str
@@ -138,13 +138,16 @@ class Group(NamedTuple):
     hooks: tuple[Hook, ...]
     charts: tuple[Chart, ...]
     apps: tuple[Chart, ...] = ()
-    base: tuple = ()
-    parts: tuple = ()
-    fields: tuple = ()
+    fields: tuple[Field, ...] = ()
     needed: bool = False
-    tables: tuple = ()
+    tables: tuple[Table, ...] = ()
+    split: bool = True
+
+    def counters_table(self) -> Table:
+        """The map of its counters."""
+        return counters_table(self.name, self.counters, self.split)
 
 
-def hook_of(group, counter):
+def hook_of(group: Group, counter: str) -> Hook:
     """The hook that writes `counter`; validate() makes sure that there is one."""
     return next(hook for hook in group.hooks if counter in hook.counters)

@@ -17,7 +17,7 @@ def select_application_charts(groups, mode, hooks):
 
 
 def _shown(group, charts, mode, hooks):
-    methods = {name: hook["method"] for name, hook in hooks.get(group.name, {}).items()}
+    methods = {name: hook.method for name, hook in hooks.get(group.name, {}).items()}
     for chart in charts:
         dims = _measured(group, chart, methods) if mode in chart.modes else ()
         if dims:

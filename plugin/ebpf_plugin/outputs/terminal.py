@@ -87,7 +87,7 @@ class Live(Plain):
         self._live = rich.live.Live(screen=True, auto_refresh=False)
         self._history = {}
         self._title = "ebpf.plugin: load mode %s, every %d s; Ctrl-C ends" % (wanted.mode, wanted.every)
-        hidden = [name for hooks in loaded.hooks.values() for name, hook in hooks.items() if not hook["method"]]
+        hidden = [name for hooks in loaded.hooks.values() for name, hook in hooks.items() if not hook.method]
         self._caption = "not shown (--check says why): %s" % ", ".join(hidden + list(loaded.broken)) \
             if hidden or loaded.broken else None
 

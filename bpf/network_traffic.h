@@ -1,51 +1,26 @@
-/* traffic.c - the network's counters, and what a call that sends or receives adds to them. Main text between flows.c and
- * network.c, which has the programs. The enum is the counters of plugin/ebpf_plugin/groups/network.py in the same order. */
+/* network_traffic.h - what a call that sends or receives adds to the counters, which groups/network.py names. */
 
-enum network_counter {
-	TCP_SEND_CALLS, TCP_SEND_ERRORS, TCP_SEND_BYTES,
-	TCP_RECV_CALLS, TCP_RECV_ERRORS, TCP_RECV_BYTES,
-	UDP_SEND_CALLS, UDP_SEND_ERRORS, UDP_SEND_BYTES,
-	UDP_RECV_CALLS, UDP_RECV_ERRORS, UDP_RECV_BYTES,
-	TCP_CLOSES, TCP_RETRANSMITS, ACCEPTS, CONNECTS_V4, CONNECTS_V6,
-	/* what passes the filters: bytes and packets of each direction */
-	TCP_OUT_SENT, TCP_OUT_SENT_PACKETS, TCP_OUT_RECEIVED, TCP_OUT_RECEIVED_PACKETS,
-	TCP_IN_SENT, TCP_IN_SENT_PACKETS, TCP_IN_RECEIVED, TCP_IN_RECEIVED_PACKETS,
-	UDP_OUT_SENT, UDP_OUT_SENT_PACKETS, UDP_OUT_RECEIVED, UDP_OUT_RECEIVED_PACKETS,
-	UDP_IN_SENT, UDP_IN_SENT_PACKETS, UDP_IN_RECEIVED, UDP_IN_RECEIVED_PACKETS,
-	OUT_RETRANSMITS, IN_RETRANSMITS,
-	NETWORK_COUNTERS
-};
-
-struct network_counters {
-	u64 n[NETWORK_COUNTERS];
-};
-BPF_PERCPU_ARRAY(network_counters, struct network_counters, ROWS);
-
-inline_int network_add(int row, int counter)
+inline_int network_add(u32 row, int counter)
 {
-	struct network_counters *c = network_counters.lookup(&row);
+	struct counters *c = counters_of(row);
 
 	if (c)
 		__sync_fetch_and_add(&c->n[counter], 1);
 	return 0;
 }
 
-#ifdef TEST_NETNS
-#define IS_OTHERS(peer) ((peer)->netns != TEST_NETNS)
-#define LOOK_FIRST 1
-#else
-#define IS_OTHERS(peer) 0
-#define LOOK_FIRST 0
-#endif
+/* Of tests: the only network namespace whose traffic counts; 0 in earnest. */
+#define IS_OTHERS(peer) (TEST_NETNS && (peer)->netns != TEST_NETNS)
+#define LOOK_FIRST (TEST_NETNS != 0)
 
 #define EAGAIN 11
 #define MSG_PEEK 2
 #define MSG_ERRQUEUE 0x2000
 
 /* EAGAIN says "not yet", it is no error. */
-inline_int traffic_add(int row, int calls, s64 result, u64 bytes)
+inline_int traffic_add(u32 row, int calls, s64 result, u64 bytes)
 {
-	struct network_counters *c = network_counters.lookup(&row);
+	struct counters *c = counters_of(row);
 
 	if (!c)
 		return 0;
@@ -57,8 +32,7 @@ inline_int traffic_add(int row, int calls, s64 result, u64 bytes)
 }
 inline_int flow_total(int counter, u64 bytes)
 {
-	int row = NO_ROW;
-	struct network_counters *c = network_counters.lookup(&row);
+	struct counters *c = counters_of(NO_ROW);
 
 	if (!c)
 		return 0;
@@ -81,7 +55,7 @@ inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 res
 		return 0;
 	if (way == RECEIVED)
 		calls += 3;
-	FOR_ITS_ROWS(traffic_add(row, calls, result, bytes))
+	FOR_EACH_ROW(traffic_add(row, calls, result, bytes))
 	if (!bytes || !CONNECTIONS)
 		return 0;
 
@@ -115,7 +89,7 @@ inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 r
 struct call {
 	u64 sk, message, flags;
 };
-BPF_TABLE("lru_hash", u64, struct call, network_calls, 8192 + IN_FLIGHT);
+TABLE(network_calls, u64, struct call);
 enum { IN_TCP_SENDMSG = 1, IN_TCP_SENDPAGE, IN_TCP_RECVMSG, IN_TCP_SPLICE, IN_UDP_SENDMSG, IN_UDPV6_SENDMSG, IN_UDP_RECVMSG,
 	IN_UDPV6_RECVMSG, IN_CONNECT_V4, IN_CONNECT_V6 };
 /* thread ids have 22 bits (PID_MAX_LIMIT), so the uppermost are free */
@@ -125,18 +99,18 @@ inline_int save(u64 function, u64 sk, u64 message, u64 flags)
 	u64 key = call_key(function);
 	struct call call = {.sk = sk, .message = message, .flags = flags};
 
-	network_calls.update(&key, &call);
+	update(network_calls, &key, &call);
 	return 0;
 }
 inline_int saved(u64 function, struct call *call)
 {
 	u64 key = call_key(function);
-	struct call *found = network_calls.lookup(&key);
+	struct call *found = lookup(network_calls, &key);
 
 	if (!found)
 		return 0;
 	*call = *found;
-	network_calls.delete(&key);
+	delete(network_calls, &key);
 	return 1;
 }
 inline_int tcp_returned(u64 function, int way, s64 result)

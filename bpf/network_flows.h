@@ -1,5 +1,5 @@
-/* flows.c - who talks to whom: which side of a socket serves, which traffic ebpf.conf asks for, and its groups.
- * Stands between sockets.c and network.c in the text. Pairs with plugin/ebpf_plugin/flows.py.
+/* network_flows.h - connections: which side of a socket serves, which traffic ebpf.conf asks for, and its groups.
+ * Pairs with plugin/ebpf_plugin/collect/connections.py.
  *
  * A group is what a dimension shows: outbound the service's port, the protocol and the remote address; inbound the local port
  * and the protocol. Groups leave the map when it is full (LRU), so the totals per direction are in the counters: what no
@@ -18,27 +18,27 @@ struct flow {
 	u64 born; /* ns; a group that comes back after it left begins at zero and has another one */
 	u64 sent_bytes, sent_packets, received_bytes, received_packets, retransmits;
 };
-BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS_MAX);
+TABLE(flows, struct flow_key, struct flow);
 
 /* Ports that are served. Filled at start from the kernel's socket diagnosis, then by what sockets do. */
 struct service {
 	u32 netns;
 	u16 port, protocol;
 };
-BPF_TABLE("lru_hash", struct service, u32, services, 8192); /* the row of who serves, 0 if it is not known */
+TABLE(services, struct service, u32); /* the row of who serves, 0 if it is not known */
 
 inline_int is_service(struct peer *peer, u16 protocol)
 {
 	struct service service = {.netns = peer->netns, .port = peer->local_port, .protocol = protocol};
 
-	return services.lookup(&service) != 0;
+	return lookup(services, &service) != 0;
 }
 
 inline_int serve(struct peer *peer, u16 protocol, u32 row)
 {
 	struct service service = {.netns = peer->netns, .port = peer->local_port, .protocol = protocol};
 
-	services.update(&service, &row);
+	update(services, &service, &row);
 	return 1;
 }
 
@@ -49,37 +49,37 @@ inline_int opened_by_us(struct peer *peer)
 	struct service service = {.netns = peer->netns, .port = peer->local_port, .protocol = IPPROTO_TCP};
 
 	if (!peer->bound)
-		services.delete(&service);
+		delete(services, &service);
 	return 0;
 }
 
 /* Whose a socket is when its timer runs, which is in nobody's name: who connected it, or who listens on its port. */
-#ifdef APPS
-BPF_TABLE("lru_hash", u64, u32, socket_rows, 8192);
+TABLE(socket_rows, u64, u32);
 inline_int own(u64 sk)
 {
 	u32 row = ROW_OF_CURRENT;
 
-	socket_rows.update(&sk, &row);
+	if (!APPS)
+		return 0;
+	update(socket_rows, &sk, &row);
 	return 0;
 }
 inline_u64 row_of_socket(u64 sk, struct peer *peer)
 {
 	struct service service = {.netns = peer->netns, .port = peer->local_port, .protocol = IPPROTO_TCP};
-	u32 *row = services.lookup(&service);
+	u32 *row;
 
+	if (!APPS)
+		return NO_ROW;
+	row = lookup(services, &service);
 	if (!row)
-		row = socket_rows.lookup(&sk);
+		row = lookup(socket_rows, &sk);
 	return row ? *row : NO_ROW;
 }
-#else
-#define own(sk)
-#define row_of_socket(sk, peer) NO_ROW
-#endif
 
 /* A UDP socket that is bound to a port of its own and has no peer serves if it has heard somebody before it spoke; resolvers
  * that choose their ports themselves speak first. By socket, with its port, as an address is used again. */
-BPF_TABLE("lru_hash", u64, u32, udp_sides, 8192);
+TABLE(udp_sides, u64, u32);
 
 inline_int udp_serves(u64 sk, struct peer *peer, int way)
 {
@@ -89,48 +89,47 @@ inline_int udp_serves(u64 sk, struct peer *peer, int way)
 		return 0;
 	if (peer->remote_port)
 		return is_service(peer, IPPROTO_UDP);
-	known = udp_sides.lookup(&sk);
+	known = lookup(udp_sides, &sk);
 	if (known && *known >> 1 == peer->local_port)
 		return *known & 1;
 	side = way == RECEIVED || is_service(peer, IPPROTO_UDP);
 	if (side)
 		serve(peer, IPPROTO_UDP, NO_ROW);
 	side |= (u32)peer->local_port << 1;
-	udp_sides.update(&sk, &side);
+	update(udp_sides, &sk, &side);
 	return side & 1;
 }
 
-#ifdef FILTER_PORTS /* 1024 words of 64 bits, one for each port */
-BPF_ARRAY(flow_ports, u64, 1024);
+/* 1024 words of 64 bits, one for each port */
+TABLE(flow_ports, u32, u64);
 inline_int passes_port(u16 port)
 {
-	int word = port >> 6;
-	u64 *ports = flow_ports.lookup(&word);
+	u32 word = port >> 6;
+	u64 *ports;
 
+	if (!FILTER_PORTS)
+		return 1;
+	ports = lookup(flow_ports, &word);
 	return ports && *ports >> (port & 63) & 1;
 }
-#else
-#define passes_port(port) 1
-#endif
 
-#ifdef FILTER_ADDRESSES /* the number of networks that pass */
+/* the networks that pass */
 struct network {
 	u32 bits;
 	u32 address[4];
 };
-BPF_LPM_TRIE(flow_networks, struct network, u8, FILTER_ADDRESSES);
+TABLE(flow_networks, struct network, u8);
 inline_int passes_address(struct peer *peer)
 {
 	struct network network = {.bits = 128};
 
+	if (!FILTER_ADDRESSES)
+		return 1;
 	if (!peer->known)
 		return 0;
 	__builtin_memcpy(network.address, peer->address, sizeof(network.address));
-	return flow_networks.lookup(&network) != 0;
+	return lookup(flow_networks, &network) != 0;
 }
-#else
-#define passes_address(peer) 1
-#endif
 
 /* Adds to the group of `peer`, if there is room for it. */
 inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 bytes)
@@ -146,10 +145,11 @@ inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 
 		key.port = peer->remote_port;
 		__builtin_memcpy(key.address, peer->address, sizeof(key.address));
 	}
-	flow = flows.lookup(&key);
+	flow = lookup(flows, &key);
 	if (!flow) {
 		new.born = bpf_ktime_get_ns();
-		flow = flows.lookup_or_try_init(&key, &new);
+		insert(flows, &key, &new);
+		flow = lookup(flows, &key);
 		if (!flow)
 			return 0;
 	}

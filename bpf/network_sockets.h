@@ -1,7 +1,7 @@
-/* sockets.c - what a socket and a message say of the two ends. Main text before flows.c and network.c.
+/* network_sockets.h - the two ends of a connection, as a socket or a message has them.
  *
  * The fields are at offsets from the running kernel's BTF (plugin/ebpf_plugin/groups/network.py); without it none of these
- * programs can be compiled. A trampoline's pointers are known to the verifier, which lets it read them like its own memory
+ * programs can be loaded. A trampoline's pointers are known to the verifier, which lets it read them like its own memory
  * (READ_DIRECT); everything else goes through a helper.
  */
 
@@ -26,6 +26,7 @@ struct peer {
 #define SWAP16(value) __builtin_bswap16(value)
 #define SOCK_BINDPORT_LOCK 8
 #define SOCK_COMMON_PART (SKC_V6_DADDR + 16) /* all of struct sock_common that is read here lies before its end */
+#define SOCK_COMMON_MAX 128 /* it is 72 in 5.10 to 7.2; where it is more, the verifier refuses the program */
 
 inline_int is_mapped(u32 *address) { return !address[0] && !address[1] && address[2] == 0xFFFF0000; }
 inline_int map_v4(u32 *address, u32 v4)
@@ -38,7 +39,7 @@ inline_int map_v4(u32 *address, u32 v4)
 
 inline_int look(int direct, u64 sk, struct peer *peer)
 {
-	u64 copy[SOCK_COMMON_PART / 8 + 1] = {}, common, net;
+	u64 copy[SOCK_COMMON_MAX / 8] = {}, common, net;
 	u8 locks = 0;
 
 	if (direct) {

@@ -1,0 +1,43 @@
+"""Compiling in a process of its own, where no good bytecode file is there: LLVM's 100 MB are gone with it."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+# Seconds: a disk that is busy as the machine boots takes its time with 100 MB of libraries. Tests on an emulated machine are
+# more patient.
+PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 60))
+
+START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.compile.child import main; main()"
+
+
+class Failed(Exception):
+    """Why nothing was compiled: one line."""
+
+
+def compile_all(patience: float = PATIENCE, start: str = START) -> bytes:
+    """The bytes of a bytecode file. Raises Failed. `start` is the Python text that the child runs."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    try:
+        done = subprocess.run([sys.executable, "-I", "-c", start, package], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed("the compiler was not done after %d seconds, and was killed" % patience) from None
+    except OSError as error:
+        raise Failed("cannot start the compiler: %s" % error.strerror) from error
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        how = "was killed by signal %d" % -done.returncode if done.returncode < 0 else "failed"
+        raise Failed("the compiler %s%s" % (how, "; its last line: " + lines[-1].strip() if lines else ""))
+    return done.stdout
+
+
+def main() -> None:
+    """The child: bytecode to stdout. It has no capability, and ends with its parent."""
+    from ..kernel import capabilities, process
+    from .__main__ import main as write
+    process.die_with_parent(signal.SIGKILL)
+    capabilities.set_capabilities(0, 0)
+    sys.exit(write("-"))
