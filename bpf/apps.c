@@ -73,8 +73,8 @@ inline_int renamed(u64 task, u64 text)
 		application->task = task; /* another one, if a thread has called exec */
 	if (decision && !decision->ask)
 		delete(apps_asked, &tgid);
-	else if (update(apps_asked, &tgid, &question))
-		add_to_row(NO_ROW, APPS_UNASKED, 1);
+	else
+		add_to_row(NO_ROW, update(apps_asked, &tgid, &question) ? APPS_UNASKED : APPS_QUESTIONS, 1);
 	return 0;
 }
 int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }

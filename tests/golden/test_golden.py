@@ -15,7 +15,8 @@ from ebpf_plugin import log
 from ebpf_plugin.collect import daemon
 from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.model import series
+from ebpf_plugin.load.loader import AttachedHook
+from ebpf_plugin.model import declared
 from ebpf_plugin.model.chart import MODES
 from ebpf_plugin.model.select import select_charts
 from ebpf_plugin.outputs import netdata
@@ -59,16 +60,16 @@ class Counters:
 
 
 def run(group, mode, method, but, monkeypatch):
-    hooks = {hook.name: {"method": but.get(hook.name, method)} for hook in group.hooks if mode in hook.modes}
-    declared = select_charts((group,), mode, {group.name: hooks})
-    netdata.declare(declared, 1)
-    charts = series.unpack(series.pack(declared))
+    hooks = {hook.name: AttachedHook(but.get(hook.name, method), (), ()) for hook in group.hooks if mode in hook.modes}
+    charts = select_charts((group,), mode, {group.name: hooks})
+    netdata.declare(charts, 1)
+    charts = declared.unpack(declared.pack(charts))
     clock = iter(TIMES)
     monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(log, "_said", set())
-    with netdata.Protocol(charts) as view:
+    with netdata.Netdata(1, charts) as output:
         collector = Collector(charts, {group.name: Counters(len(group.counters))}, 1)
-        daemon.tick(collector, view, SimpleNamespace(wait=lambda: None), len(TIMES) - 1, lambda: None)
+        daemon.tick(collector, output, SimpleNamespace(wait=lambda: None), len(TIMES) - 1, lambda: None)
 
 
 @pytest.mark.parametrize("name", CASES)

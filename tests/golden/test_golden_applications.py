@@ -11,14 +11,15 @@ from pluginsd import Agent, of_type
 import pytest
 
 from ebpf_plugin import log
-from ebpf_plugin.collect import applications, daemon
-from ebpf_plugin.collect.applications import Apps
+from ebpf_plugin.collect import daemon
+from ebpf_plugin.collect.applications import Applications
 from ebpf_plugin.collect.collector import Collector
-from ebpf_plugin.collect.counters import Rows
+from ebpf_plugin.collect.rows import Counters, RowSet
 from ebpf_plugin.config import apps_groups
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs
-from ebpf_plugin.model import series
+from ebpf_plugin.load.loader import AttachedHook
+from ebpf_plugin.model import declared
 from ebpf_plugin.model.select import select_application_charts, select_charts
 from ebpf_plugin.outputs import netdata
 
@@ -48,31 +49,36 @@ def grown(row, tick):
 
 
 class Kernel:
-    """The maps: group number g has descriptor g. Time goes on when the collector asks for the marks of the first group."""
+    """The maps: group number g has descriptor g. Time goes on when step() is called."""
 
     def __init__(self, groups):
-        self._groups, self._reads = groups, 0
-        self.marks, self.asked, self.names = {SHELLS}, {}, {}
+        self._groups, self.tick, self._memory = groups, -1, {}
+        self.asked, self.questions, self.names = {}, 0, {}
         self.applications = {PID: (OTHER, 0, 77)}
 
-    @property
-    def tick(self):
-        return (self._reads - 1) // len(self._groups)
+    def map_memory(self, descriptor, size):
+        self._memory[descriptor] = bytearray(size)
+        return self._memory[descriptor]
+
+    def step(self):
+        self.tick += 1
+        self._memory[TABLES["apps_rows"]][SHELLS] = 1
+        if self.tick == PLACED:
+            self._memory[TABLES["apps_rows"]][WEB] = 1
+        if self.tick == ASKED:
+            self.asked, self.questions = {PID: b"java"}, 1
+        for descriptor, group in enumerate(self._groups):
+            count = len(group.counters)
+            for row in range(NOBODY):
+                sums = [grown(row, self.tick) << place for place in range(count)]
+                of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
+                struct.pack_into("=%dQ" % len(of_cpus), self._memory[descriptor], 8 * len(of_cpus) * row, *of_cpus)
 
     def map_lookup(self, descriptor, key, size):
         if descriptor == TABLES["applications"]:
             return struct.pack("=IIQ", *self.applications[struct.unpack("=I", key)[0]])
-        if descriptor == TABLES["apps_asked"]:
-            return struct.pack("=16sQ", self.asked[struct.unpack("=I", key)[0]], 77)
-        assert (descriptor, key, size) == (TABLES["apps_rows"], bytes(4), NOBODY + 1)
-        self._reads += 1
-        if self.tick == PLACED:
-            self.marks.add(WEB)
-        if self.tick == ASKED:
-            self.asked = {PID: b"java"}
-        if self.tick == GAP and self._reads % len(self._groups) == 0:
-            raise OSError(5, "Input/output error")
-        return bytes(row in self.marks for row in range(size))
+        assert descriptor == TABLES["apps_asked"]
+        return struct.pack("=16sQ", self.asked[struct.unpack("=I", key)[0]], 77)
 
     def map_update(self, descriptor, key, value, flags=bpf.BPF_ANY):
         if descriptor == TABLES["applications"]:
@@ -87,18 +93,7 @@ class Kernel:
         del self.asked[struct.unpack("=I", key)[0]]
 
     def bpf(self, command, attributes):
-        if command == bpf.BPF_MAP_LOOKUP_BATCH:
-            return self._batch(attributes)
-        assert command == bpf.BPF_MAP_LOOKUP_ELEM
-        descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
-        row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
-        sums = [grown(row, self.tick) << place for place in range(count)]
-        of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
-        data = struct.pack("=%dQ" % len(of_cpus), *of_cpus)
-        ctypes.memmove(value, data, len(data))
-        return 0
-
-    def _batch(self, attributes):
+        assert command == bpf.BPF_MAP_LOOKUP_BATCH
         _, _, keys, values, _, descriptor, _, _ = struct.unpack("=QQQQIIQQ", attributes)
         assert descriptor == TABLES["apps_asked"]
         for number, (pid, name) in enumerate(self.asked.items()):
@@ -108,34 +103,53 @@ class Kernel:
         raise OSError(2, "No such file or directory")
 
 
+class Reader(Counters):
+    """Counters, of which one group has a gap."""
+
+    kernel = has_gap = None
+
+    def read(self):
+        if self.has_gap and self.kernel.tick == GAP:
+            raise OSError(5, "Input/output error")
+        return super().read()
+
+
 def run(name, monkeypatch):
     """Let the ticks of a case happen. Returns the kernel and the charts of applications."""
     groups, mode, lacking = CASES[name]
-    played = Kernel(groups)
-    for function in ("bpf", "map_lookup", "map_update", "map_delete"):
-        monkeypatch.setattr(bpf, function, getattr(played, function))
-    monkeypatch.setattr(procfs, "possible_cpus", lambda: 2)
-    monkeypatch.setattr(applications, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
-    monkeypatch.setattr(applications, "name_of", {PID: b"java"}.get)
+    kernel = Kernel(groups)
+    for function in ("bpf", "map_lookup", "map_update", "map_delete", "map_memory"):
+        monkeypatch.setattr(bpf, function, getattr(kernel, function))
+    monkeypatch.setattr(procfs, "cpu_ids", lambda: 2)
+    monkeypatch.setattr(procfs, "command_line", lambda pid: {PID: b"java\0-jar\0payroll.jar"}[pid])
+    monkeypatch.setattr(procfs, "comm_of", {PID: b"java"}.get)
     monkeypatch.setattr(log, "_said", set())
     clock = iter(range(1000, 1001 + TICKS))
     monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
 
     found, messages = apps_groups.parse(RULES)
     assert messages == [] and len(found.ids) == NOBODY + 1
-    hooks = {group.name: {hook.name: {"method": None if hook.name in lacking else "trampoline"}
+    hooks = {group.name: {hook.name: AttachedHook(None if hook.name in lacking else "trampoline", (), ())
                           for hook in group.hooks if mode in hook.modes} for group in groups}
-    known = {OTHER}
-    readers = {group.name: Rows(number, len(group.counters), TABLES["apps_rows"], len(found.ids), known)
+    row_set = RowSet(len(found.ids), (OTHER,), TABLES["apps_rows"])
+    readers = {group.name: Reader(number, len(group.counters), len(found.ids), row_set)
                for number, group in enumerate(groups)}
+    for group, reader in readers.items():
+        reader.kernel, reader.has_gap = kernel, group == groups[-1].name
     charts, of_host = select_application_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
-    changing = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": TABLES, "processes": 64,
-                     "charts": series.pack(charts)}, readers, known)
+    source = Applications({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": TABLES, "processes": 64,
+                           "charts": declared.pack(charts)}, readers, row_set)
     netdata.declare(of_host, 1)
-    with netdata.Protocol(of_host) as view:
-        collector = Collector(of_host, readers, 1)
-        daemon.tick(collector, view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, [changing])
-    return played, charts, groups
+
+    def refresh():
+        kernel.step()
+        row_set.refresh()
+
+    counters = {**readers, "apps": SimpleNamespace(read=lambda: (0, 0, kernel.questions))}
+    with netdata.Netdata(1, of_host) as output:
+        collector = Collector(of_host, counters, 1, (source,), refresh)
+        daemon.tick(collector, output, SimpleNamespace(wait=lambda: None), TICKS, lambda: None)
+    return kernel, charts, groups
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -15,9 +15,11 @@ import pytest
 from ebpf_plugin import log
 from ebpf_plugin.collect import cgroups, daemon
 from ebpf_plugin.collect.collector import Collector
+from ebpf_plugin.collect.rows import Counters, RowSet
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs
-from ebpf_plugin.model import series
+from ebpf_plugin.load.loader import AttachedHook
+from ebpf_plugin.model import declared
 from ebpf_plugin.model.select import select_application_charts, select_charts
 from ebpf_plugin.outputs import netdata
 
@@ -25,7 +27,7 @@ MEASURED = tuple(group for group in GROUPS if group.apps)
 TABLES = {"cgroup_rows": 94, "cgroups_asked": 95}
 FIRST = 1
 GAP, TICKS = 4, 8
-SELDOM = 6  # that it is looked for those that have gone at the tick before the last but one
+RESCAN_TICKS = 6  # that it is looked for those that have gone at the tick before the last but one
 CONTAINER = "0123456789ab" + "cd" * 26
 
 #       path: (ticks in which it lives, number); the last is of the root, whose directory is not below it
@@ -48,16 +50,20 @@ CASES = {
 
 
 class Kernel:
-    """The maps: group number g has descriptor g. Time goes on when the collector reads the host's row of the first group."""
+    """The maps: group number g has descriptor g. Time goes on when step() is called."""
 
     def __init__(self, groups, mount):
-        self._groups, self._mount, self.tick, self._numbers = groups, str(mount), -1, {}
+        self._groups, self._mount, self.tick, self._numbers, self._memory = groups, str(mount), -1, {}, {}
         self.placed, self.asked = {}, []
         self.rows = {0: 0, FIRST: 0}
         os.mkdir(self._mount)
         os.mkdir(self._mount + "-gone")
 
-    def _step(self):
+    def map_memory(self, descriptor, size):
+        self._memory[descriptor] = bytearray(size)
+        return self._memory[descriptor]
+
+    def step(self):
         self.tick += 1
         for path, (ticks, number) in LIVE.items():
             if self.tick in ticks:
@@ -70,6 +76,11 @@ class Kernel:
                 self.rows[0] += number
             elif self.tick - 1 in ticks:
                 os.rename(self._mount + path, "%s-gone/%d" % (self._mount, number))
+        for descriptor, group in enumerate(self._groups):
+            for row, amount in self.rows.items():
+                sums = [amount << place for place in range(len(group.counters))]
+                of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
+                struct.pack_into("=%dQ" % len(of_cpus), self._memory[descriptor], 8 * len(of_cpus) * row, *of_cpus)
 
     def map_update(self, descriptor, key, value, flags=bpf.BPF_ANY):
         assert descriptor == TABLES["cgroup_rows"]
@@ -82,22 +93,7 @@ class Kernel:
             self.asked.remove(key)
 
     def bpf(self, command, attributes):
-        if command == bpf.BPF_MAP_LOOKUP_BATCH:
-            return self._batch(attributes)
-        assert command == bpf.BPF_MAP_LOOKUP_ELEM
-        descriptor, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
-        row, count = ctypes.c_uint32.from_address(key).value, len(self._groups[descriptor].counters)
-        if row == 0 and descriptor == 0:
-            self._step()
-        if self.tick == GAP and descriptor == len(self._groups) - 1:
-            raise OSError(5, "Input/output error")
-        sums = [self.rows.get(row, 0) << place for place in range(count)]
-        of_cpus = [amount // 2 for amount in sums] + [amount - amount // 2 for amount in sums]
-        data = struct.pack("=%dQ" % len(of_cpus), *of_cpus)
-        ctypes.memmove(value, data, len(data))
-        return 0
-
-    def _batch(self, attributes):
+        assert command == bpf.BPF_MAP_LOOKUP_BATCH
         _, _, keys, _, _, descriptor, _, _ = struct.unpack("=QQQQIIQQ", attributes)
         assert descriptor == TABLES["cgroups_asked"]
         ctypes.memmove(keys, b"".join(self.asked), 8 * len(self.asked))
@@ -108,24 +104,45 @@ class Kernel:
 def run(name, monkeypatch, directory):
     """Let the ticks of a case happen. Returns the kernel, the charts of control groups and the groups."""
     groups, mode, lacking = CASES[name]
-    played = Kernel(groups, directory / "cgroup")
-    for function in ("bpf", "map_update", "map_delete"):
-        monkeypatch.setattr(bpf, function, getattr(played, function))
-    monkeypatch.setattr(procfs, "possible_cpus", lambda: 2)
-    monkeypatch.setattr(cgroups, "SELDOM", SELDOM)
+    kernel = Kernel(groups, directory / "cgroup")
+    for function in ("bpf", "map_update", "map_delete", "map_memory"):
+        monkeypatch.setattr(bpf, function, getattr(kernel, function))
+    monkeypatch.setattr(procfs, "cpu_ids", lambda: 2)
+    monkeypatch.setattr(cgroups, "RESCAN_TICKS", RESCAN_TICKS)
     monkeypatch.setattr(log, "_said", set())
     clock = iter(range(1000, 1001 + TICKS))
     monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    hooks = {group.name: {hook.name: {"method": None if hook.name in lacking else "trampoline"}
+    hooks = {group.name: {hook.name: AttachedHook(None if hook.name in lacking else "trampoline", (), ())
                           for hook in group.hooks if mode in hook.modes} for group in groups}
     charts, of_host = select_application_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
-    readers, changing = daemon._readers({
-        "maps": {group.name: (number, len(group.counters)) for number, group in enumerate(groups)}, "apps": None,
-        "cgroups": {"tables": TABLES, "charts": series.pack(charts), "first": FIRST, "mount": str(directory / "cgroup")}})
+    row_set = RowSet(FIRST)
+    readers = {group.name: Reader(number, len(group.counters), FIRST + cgroups.ROWS, row_set)
+               for number, group in enumerate(groups)}
+    for group, reader in readers.items():
+        reader.kernel, reader.has_gap = kernel, group == groups[-1].name
+    source = cgroups.Cgroups({"tables": TABLES, "charts": declared.pack(charts), "first": FIRST,
+                              "mount": str(directory / "cgroup")}, readers, row_set)
     netdata.declare(of_host, 1)
-    with netdata.Protocol(of_host) as view:
-        daemon.tick(Collector(of_host, readers, 1), view, SimpleNamespace(wait=lambda: None), TICKS, lambda: None, changing)
-    return played, [chart for chart in charts if chart.id not in cgroups.NOT_THEIRS], groups
+
+    def refresh():
+        kernel.step()
+        row_set.refresh()
+
+    with netdata.Netdata(1, of_host) as output:
+        collector = Collector(of_host, readers, 1, (source,), refresh)
+        daemon.tick(collector, output, SimpleNamespace(wait=lambda: None), TICKS, lambda: None)
+    return kernel, [chart for chart in charts if chart.id not in cgroups.WITHOUT_CGROUP], groups
+
+
+class Reader(Counters):
+    """Counters, of which one group has a gap."""
+
+    kernel = has_gap = None
+
+    def read(self):
+        if self.has_gap and self.kernel.tick == GAP:
+            raise OSError(5, "Input/output error")
+        return super().read()
 
 
 @pytest.mark.parametrize("name", CASES)

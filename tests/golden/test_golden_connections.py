@@ -9,9 +9,12 @@ import pytest
 
 from ebpf_plugin import log, simple_patterns
 from ebpf_plugin.collect import connections, daemon
-from ebpf_plugin.collect.flows import IDLE, KEY, MEASURES
+from ebpf_plugin.collect.busiest import IDLE
+from ebpf_plugin.collect.collector import Collector
+from ebpf_plugin.collect.connections import KEY, MEASURES
 from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.load.loader import AttachedHook
 from ebpf_plugin.outputs import netdata
 
 V4 = bytes(10) + b"\xff\xff"
@@ -45,7 +48,7 @@ class Names:
     def name_of(self, address):
         return "www.example.com" if self._ticks > 1 and address[-1] == 1 and address != V6 else None
 
-    def is_hidden(self, address):
+    def is_excluded(self, address):
         return self._ticks > 2 and address[-1] == 2
 
 
@@ -123,9 +126,7 @@ class Kernel:
 
 
 class Clock:
-    """The collector and its clock: each tick is a step of the script."""
-
-    samples = property(lambda self: {"network": tuple(self._kernel.counters)})
+    """Each tick is a step of the script."""
 
     def __init__(self, kernel):
         self._kernel, self._now, self._begun = kernel, 1000.0, False
@@ -136,28 +137,25 @@ class Clock:
         self._begun = True
         return self._now
 
-    @staticmethod
-    def tick(now):
-        return []
-
 
 def run(name, monkeypatch):
     """Let the ticks of a case happen. Returns the kernel before the first one, and a function for that."""
     attached, most, resolver, script = CASES[name]
-    hooks = {hook.name: {"method": "trampoline" if attached is None or hook.name in attached else None}
+    hooks = {hook.name: AttachedHook("trampoline" if attached is None or hook.name in attached else None, (), ())
              for hook in NETWORK.hooks}
     names = {(443, "TCP"): "https", (53, "UDP"): "domain", (22, "TCP"): "ssh", (514, "UDP"): "syslog"}
     viewer = Viewer(None, None, most, names, resolver is not None, simple_patterns.parse("*"))
     kernel = Kernel(script)
     monkeypatch.setattr(connections, "HashMap", lambda *_: kernel)
-    clock = Clock(kernel)
-    monkeypatch.setattr(daemon, "time", clock)
+    monkeypatch.setattr(daemon, "time", Clock(kernel))
     monkeypatch.setattr(log, "_said", set())
-    connected = connections.Connections(connections.plan(NETWORK, "entry", hooks, viewer, 7, 100), resolver and resolver())
+    source = connections.Connections(connections.plan(NETWORK, "entry", hooks, viewer, 7, 100), resolver and resolver())
 
     def ticks():
-        with netdata.Protocol((), 1) as view:
-            daemon.tick(clock, view, SimpleNamespace(wait=lambda: None), len(script), lambda: None, [connected])
+        readers = {"network": SimpleNamespace(read=lambda: tuple(kernel.counters))}
+        with netdata.Netdata() as output:
+            collector = Collector((), readers, 1, (source,))
+            daemon.tick(collector, output, SimpleNamespace(wait=lambda: None), len(script), lambda: None)
 
     return kernel, ticks
 
@@ -167,7 +165,7 @@ def test_golden(name, golden, monkeypatch, capfd):
     run(name, monkeypatch)[1]()
     printed, said = capfd.readouterr()
     gaps = sum(moved is GAP for _, moved, _ in CASES[name][3])
-    assert len(said.splitlines()) == gaps and said.count("cannot read the groups") == gaps
+    assert len(said.splitlines()) == gaps and said.count("cannot read the connections") == gaps
     golden(name, printed)
 
 

@@ -7,8 +7,8 @@ As in the agent's apps.plugin 1.37.1 the first pattern of the file that fits dec
 """
 from __future__ import annotations
 
-LONGEST_NAME = 15  # bytes of a process's name that the kernel keeps
-LONGEST_LINE = 16384  # bytes of a command line that the agent reads
+from ..kernel.procfs import MAX_COMM, MAX_COMMAND_LINE
+
 
 _NOTHING = (float("inf"), None)
 
@@ -30,7 +30,7 @@ class Matcher:
         if self._undecided(found):
             line = cmdline() if callable(cmdline) else cmdline
             # the agent takes the name for a command line that it may not read; a kernel thread's is empty
-            line = comm if line is None else line[:LONGEST_LINE].replace(b"\0", b" ")
+            line = comm if line is None else line[:MAX_COMMAND_LINE].replace(b"\0", b" ")
             found = _earliest(self._insides, line.__contains__, found)
         return found[1]
 
@@ -47,7 +47,7 @@ class Matcher:
         certain, likely = {}, {}
         for name in self._exact:
             group, decided = self.by_comm(name)
-            if len(name) <= LONGEST_NAME:
+            if len(name) <= MAX_COMM:
                 (certain if decided else likely)[name] = group
         return certain, likely
 

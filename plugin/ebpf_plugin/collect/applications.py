@@ -1,6 +1,6 @@
-"""Applications: decides about names that the kernel has not seen before, and draws what their rows say.
+"""Applications: decides about names that the kernel has not seen before, and charts the rows of their counters.
 
-Row numbers are indexes of the groups in apps_groups.conf; 0 is `other`. See bpf/apps.c for the kernel's side.
+Row numbers are indexes of the groups in apps_groups.conf; 0 is `other`. bpf/apps.c is the kernel's side.
 """
 from __future__ import annotations
 
@@ -8,173 +8,155 @@ import os
 import struct
 
 from .. import log
-from ..kernel import bpf
+from ..kernel import bpf, procfs
 from ..kernel.maps import HashMap
-from ..model.series import Series, unpack
-from .application_matcher import LONGEST_LINE, LONGEST_NAME, Matcher
+from ..model import declared
+from .application_matcher import Matcher
+from .series import SeriesTable
+from .series_charts import Part, SeriesChart
 
-NAME = struct.Struct("=16s")  # struct comm
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .collector import Sample, Values
+    from .rows import Counters, RowSet
+
+COMM = struct.Struct("=16s")  # struct comm
 QUESTION = struct.Struct("=16sQ")  # struct question: name, task
 APPLICATION = struct.Struct("=IIQ")  # struct application: row, unused, task
 DECISION = struct.Struct("=II")  # struct decision: row, ask
-STAYS = 0xffffffff
-ASKED = 1024  # room for processes to be looked at
-AT_A_TIME = 200  # of them in one tick; the others wait
-SELDOM = 30  # ticks; what takes a look at every process is not done more often
-TRIES = 3  # to decide about one that changes its name all the time
-FIRST = 1  # the process that stays in `other`, as in the agent
+ROW_STAYS = 0xffffffff
+MAX_QUESTIONS = 1024  # entries of the map apps_asked
+MAX_PER_TICK = 200  # questions that are answered in one tick; the others wait
+RESCAN_TICKS = 30  # between two looks at every process
+TRIES = 3  # to decide about a process that changes its name all the time
+INIT = 1  # the process that stays in `other`, as in the agent
+FULL, UNASKED, QUESTIONS = range(3)  # counters of the group apps
 
 
-def decision(group, certain):
-    return DECISION.pack(STAYS if group is None else group, not certain)
+def decision(row: int | None, certain: bool) -> bytes:
+    """A value of the map apps_names: which row a name belongs in, None for the one where its process is; and whether to
+    ask."""
+    return DECISION.pack(ROW_STAYS if row is None else row, not certain)
 
 
-class Apps:
-    """`wanted` is for marshal: {"rules", "names", "ids": of apps_groups.Groups, "tables": {name: descriptor}, "charts":
-    packed charts of lineup.apps_lineup(), "processes": size of the table}; `readers` {group: Rows}; `known` the rows that
-    the collector itself has given."""
+class Applications:
+    """state: {"rules", "names", "ids": of apps_groups.Groups, "tables": {name: descriptor}, "charts": packed, of
+    select_application_charts(), "processes": entries of the map applications}. readers: {group: Counters}."""
 
-    def __init__(self, wanted, readers, known):
-        self._matcher = Matcher(wanted["rules"])
-        self._names, self._ids = wanted["names"], wanted["ids"]
-        self._tables = wanted["tables"]
-        self._asked = HashMap(self._tables["apps_asked"], 4, QUESTION.format, ASKED)
-        self._processes = wanted["processes"]
-        self._readers, self._known = readers, known
-        self._charts = unpack(wanted["charts"])
-        self._shown, self._rows = self._charts, []
-        self._ticks, self._begun = 0, {}  # full id of a chart: its rows that the agent knows
-        self._full = self._unasked = 0
-        self._sweeps = 0  # the tick from on which the table may be swept again
+    def __init__(self, state: dict[str, Any], readers: dict[str, Counters], row_set: RowSet):
+        self._matcher = Matcher(state["rules"])
+        self._names, self._ids = state["names"], state["ids"]
+        self._maps = state["tables"]
+        self._asked = HashMap(self._maps["apps_asked"], 4, QUESTION.format, MAX_QUESTIONS)
+        self._processes = state["processes"]
+        self._readers, self._row_set = readers, row_set
+        self._table = SeriesTable(self._describe, 0)
+        self._charts = [
+            SeriesChart(self._table, chart.group, chart.replaced(dimensions=()), (Part(chart.dimensions[0].plus),))
+            for chart in declared.unpack(state["charts"])]
+        self._ticks = self._full = self._unasked = 0
+        self._questions = -1  # asked so far, when they were answered last
+        self._next_sweep = 0  # the tick from on which the table of processes may be swept again
 
-    def read(self):
+    def _describe(self, row: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        id, name = self._ids[row], self._names[row]
+        return id, "" if name == id else name, (("application", name),)
+
+    def read(self) -> None:
         """Only try whether all that is done here is allowed. Raises OSError."""
-        bpf.map_update(self._tables["apps_names"], bytes(NAME.size), decision(None, True))
+        bpf.map_update(self._maps["apps_names"], bytes(COMM.size), decision(None, True))
         list(self._asked.rows())
 
-    def tick(self, now, samples):
-        """[(Shown, values), ...]. A row that is new begins with zeros: the agent only remembers its first values."""
-        try:
-            self._answer()
-        except OSError as error:
-            log.once(log.ERROR, "cannot place new processes: %s; they count where their parents do" % error.strerror)
+    def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:
+        """The charts of applications, with a dimension for each row that ever had a process."""
         self._ticks += 1
-        full, unasked = samples.get("apps") or (self._full, self._unasked)
-        if unasked != self._unasked and not self._ticks % SELDOM:
-            self._unasked = unasked
+        self._place(counters.get("apps"))
+        table = self._table
+        table.begin_tick()
+        for row in self._row_set.rows:
+            if row not in table.live and row < len(self._ids):
+                table.add(row, now, {})
+        for group, reader in self._readers.items():
+            for row in reader.changed if counters.get(group) is not None else ():
+                if row in table.live:
+                    table.update(table.live[row], group, reader.values[row])
+        return [chart.values() for chart in self._charts if counters.get(chart.chart.group) is not None]
+
+    def _place(self, counters: Values | None) -> None:
+        """Put processes into rows, as far as the kernel could not."""
+        if counters is None:
+            counters = self._full, self._unasked, -1
+        if counters[QUESTIONS] != self._questions:
             try:
-                self._look_at_all()
+                self._questions = counters[QUESTIONS] if self._answer() else -1
+            except OSError as error:
+                log.once(log.ERROR, "cannot place new processes: %s; they count where their parents do" % error.strerror)
+        if counters[UNASKED] != self._unasked and not self._ticks % RESCAN_TICKS:
+            self._unasked = counters[UNASKED]
+            try:
+                self._rescan()
             except OSError as error:
                 log.once(log.ERROR, "cannot place processes: %s; they count where their parents do" % error.strerror)
-        if full != self._full:
-            self._full = full
-            self._tell_that_it_is_full()
-        fresh = sorted({row for reader in self._readers.values() for row in reader.rows
-                        if row < len(self._ids)}.difference(self._rows))
-        if fresh:
-            self._rows = self._rows + fresh
-            lines = tuple(Series(self._ids[row], "incremental", 1, (), (), (), self._named(row)) for row in self._rows)
-            self._shown = tuple(chart._replace(lines=lines) for chart in self._charts)
-        return [(shown, self._values(chart)) for shown, chart in zip(self._shown, self._charts)
-                if samples.get(chart.group) is not None]
+        if counters[FULL] != self._full:
+            self._full = counters[FULL]
+            self._sweep()
 
-    def _named(self, row):
-        return "" if self._names[row] == self._ids[row] else self._names[row]
-
-    def _values(self, chart):
-        rows, places = self._readers[chart.group].rows, chart.lines[0].plus
-        begun = self._begun.get(chart.full_id, self._rows)  # what there is at the first tick is from before it
-        self._begun[chart.full_id] = self._rows
-        return [sum(rows[row][place] for place in places) if row in begun and row in rows else 0 for row in self._rows]
-
-    def _answer(self):
-        """Decide about processes whose name is new, or whose command line matters."""
-        for number, (key, _) in enumerate(list(self._asked.rows())):
-            if number == AT_A_TIME:
-                break
+    def _answer(self) -> bool:
+        """Decide about processes whose name is new, or whose command line matters. Whether these were all."""
+        questions = [key for key, _ in self._asked.rows()]
+        for key in questions[:MAX_PER_TICK]:
             try:  # as it is now: an answer takes time, and the process may have called exec meanwhile
-                name, task = QUESTION.unpack(bpf.map_lookup(self._tables["apps_asked"], key, QUESTION.size))
+                comm, task = QUESTION.unpack(bpf.map_lookup(self._maps["apps_asked"], key, QUESTION.size))
             except FileNotFoundError:
                 continue
-            bpf.map_delete(self._tables["apps_asked"], key)
-            self._decide(key, name, task)
+            bpf.map_delete(self._maps["apps_asked"], key)
+            self._decide(key, comm, task)
+        return len(questions) <= MAX_PER_TICK
 
-    def _decide(self, key, name, asked):
-        """Teach the kernel the name, and put the process where it belongs if its task is `asked` (0: whoever it is).
+    def _decide(self, key: bytes, name: bytes, asked: int) -> None:
+        """Teach the kernel the name, and put the process where it belongs if its task is `asked` (0: whichever it is).
 
         Again if it has another name by then: what the kernel has decided meanwhile may have been overwritten.
         """
         pid, = struct.unpack("=I", key)
         for _ in range(TRIES):
             comm = name.partition(b"\0")[0]
-            group, certain = self._matcher.by_comm(comm)
-            bpf.map_update(self._tables["apps_names"], name, decision(group, certain))
+            row, certain = self._matcher.by_comm(comm)
+            bpf.map_update(self._maps["apps_names"], name, decision(row, certain))
             if not certain:
-                group = self._matcher.group_of(comm, command_line(pid))
-            if group is None or pid == FIRST:
+                row = self._matcher.group_of(comm, procfs.command_line(pid))
+            if row is None or pid == INIT:
                 return
-            self._move(key, group, asked)
-            now = name_of(pid)
+            self._move(key, row, asked)
+            now = procfs.comm_of(pid)
             if now in (None, comm):
                 return
-            name = NAME.pack(now)
+            name = COMM.pack(now)
 
-    def _move(self, key, group, asked):
+    def _move(self, key: bytes, row: int, asked: int) -> None:
         try:
-            _, _, task = APPLICATION.unpack(bpf.map_lookup(self._tables["applications"], key, APPLICATION.size))
+            _, _, task = APPLICATION.unpack(bpf.map_lookup(self._maps["applications"], key, APPLICATION.size))
             if asked in (task, 0) or not task:
-                moved = APPLICATION.pack(group, 0, task or asked)
-                bpf.map_update(self._tables["applications"], key, moved, bpf.BPF_EXIST)
-                self._known.add(group)
+                moved = APPLICATION.pack(row, 0, task or asked)
+                bpf.map_update(self._maps["applications"], key, moved, bpf.BPF_EXIST)
+                self._row_set.add(row)
         except FileNotFoundError:
-            pass  # it is gone
+            pass  # the process is gone
 
-    def _look_at_all(self):
-        """There were more questions than room for them: look at everybody, of whom most are as they were."""
-        for pid, (comm, _) in everybody().items():
-            self._decide(struct.pack("=I", pid), NAME.pack(comm), 0)
+    def _rescan(self) -> None:
+        """There were more questions than room for them: look at every process, of which most are as they were."""
+        for pid, (comm, _) in procfs.processes().items():
+            self._decide(struct.pack("=I", pid), COMM.pack(comm), 0)
 
-    def _tell_that_it_is_full(self):
+    def _sweep(self) -> None:
+        """Take processes that are gone out of the table, which is full."""
         log.once(log.ERROR, "the table of %d processes is full: what is not in it counts as `other` "
                  "([global] pid table size)" % self._processes)
-        if self._ticks < self._sweeps:
+        if self._ticks < self._next_sweep:
             return
-        self._sweeps = self._ticks + SELDOM
-        for key, _ in HashMap(self._tables["applications"], 4, APPLICATION.format, self._processes).rows():
+        self._next_sweep = self._ticks + RESCAN_TICKS
+        for key, _ in HashMap(self._maps["applications"], 4, APPLICATION.format, self._processes).rows():
             if not os.path.exists("/proc/%d" % struct.unpack("=I", key)):
-                bpf.map_delete(self._tables["applications"], key)
-
-
-def command_line(pid):
-    """/proc/PID/cmdline in bytes; None if the process is gone."""
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb") as file:
-            return file.read(LONGEST_LINE)
-    except OSError:
-        return None
-
-
-def name_of(pid):
-    """/proc/PID/comm in bytes, as much of it as the kernel's programs see; None if the process is gone."""
-    try:
-        with open("/proc/%d/comm" % pid, "rb") as file:
-            return file.read()[:-1][:LONGEST_NAME]
-    except OSError:
-        return None
-
-
-def everybody():
-    """{pid: (comm in bytes, parent's pid)} of /proc now."""
-    processes = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % pid, "rb") as file:
-                text = file.read()
-            # "pid (comm) state ppid ...", and comm may hold anything; what a terminal might mind is escaped here
-            begin, end = text.index(b"(") + 1, text.rindex(b")")
-        except OSError:
-            continue
-        comm = name_of(int(pid)) if b"\\" in text[begin:end] else text[begin:end][:LONGEST_NAME]
-        if comm is not None:
-            processes[int(pid)] = comm, int(text[end + 2:].split()[1])
-    return processes
+                bpf.map_delete(self._maps["applications"], key)

@@ -1,48 +1,84 @@
-"""One tick: read the counters, derive the values. What to do with them is the output's business."""
+"""One tick: read the counters, derive the values of all charts. Who is shown them is not known here."""
 from __future__ import annotations
 
 from .. import log
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from ..model.declared import Chart, Dimension
+
+    Values = tuple[int, ...]
+    Sample = list[tuple[Chart, tuple[int | None, ...]]]
+
+    class Source(Protocol):
+        """What gives charts whose dimensions come and go."""
+
+        def read(self) -> None:
+            """Only try whether all that tick() does is allowed. Raises OSError."""
+
+        def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:
+            """Its charts with their values; `counters` by group, None of one that could not be read."""
+
 
 class Collector:
-    """`readers` is {group: object with read() -> tuple of counters, may raise OSError}; `shown` from lineup()."""
+    """charts: the fixed ones; readers: {group: what has read() -> counters, may raise OSError}; sources: of the others.
 
-    def __init__(self, shown, readers, every):
-        self.shown, self._readers, self._every = shown, readers, every
-        self.samples = {}  # of the last tick: {group: counters, or None}
-        self._time = None
+    `every` is the interval between two ticks, in seconds; `refresh` is called before the counters are read.
+    """
 
-    def tick(self, now):
-        """For each chart a tuple with an int, or None for unknown, for each dimension. `now` is monotonic, in seconds.
+    def __init__(self, charts: tuple[Chart, ...], readers: dict[str, Any], every: float, sources: tuple[Source, ...] = (),
+                 refresh: Any = None):
+        self.charts, self._readers, self._every, self._sources, self._refresh = charts, readers, every, sources, refresh
+        self.counters: dict[str, Values | None] = {}  # of the last tick, by group; None of one that could not be read
+        self._time: float | None = None
+        self._last: dict[int, tuple[Any, tuple[int | None, ...]]] = {}  # place of a chart: its counters, what they made
+        self._is_steady = [all(dimension.algorithm == "incremental" for dimension in chart.dimensions) for chart in charts]
+
+    def tick(self, now: float) -> Sample:
+        """Each chart with an int, or None for unknown, for each dimension. `now` is monotonic, in seconds.
 
         Incremental dimensions are counters. Absolute ones are their change during a tick: after a tick that came late
         (a suspended process) or early (a clock that was set) they are unknown.
         """
         on_time = self._time is not None and abs(now - self._time - self._every) < self._every / 2
-        samples = {group: self._read(group, reader) for group, reader in self._readers.items()}
-        values = [
-            tuple(self._value(line, samples[chart.group], self.samples.get(chart.group), on_time) for line in chart.lines)
-            for chart in self.shown
-        ]
-        self._time, self.samples = now, samples
-        return values
+        if self._refresh is not None:
+            self._refresh()
+        before, self.counters = self.counters, {group: self._read(group, reader) for group, reader in self._readers.items()}
+        self._time = now
+        sample: Sample = []
+        for place, chart in enumerate(self.charts):
+            counters = self.counters[chart.group]
+            if self._is_steady[place]:
+                last = self._last.get(place)
+                if last is None or last[0] is not counters:
+                    last = self._last[place] = counters, tuple([
+                        None if counters is None else _total(dimension, counters) for dimension in chart.dimensions])
+                sample.append((chart, last[1]))
+            else:
+                then = before.get(chart.group) if on_time else None
+                sample.append((chart, tuple([_value(dimension, counters, then) for dimension in chart.dimensions])))
+        for source in self._sources:
+            sample += source.tick(now, self.counters)
+        return sample
 
     @staticmethod
-    def _read(group, reader):
+    def _read(group: str, reader: Any) -> Values | None:
         try:
             return reader.read()
         except OSError as error:
             log.once(log.ERROR, "%s: cannot read the counters: %s; its charts have a gap" % (group, error.strerror))
             return None
 
-    @staticmethod
-    def _value(line, sample, before, on_time):
-        if sample is None:
-            return None
-        if line.algorithm == "incremental":
-            return _total(line, sample)
-        return _total(line, sample) - _total(line, before) if before is not None and on_time else None
+
+def _value(dimension: Dimension, counters: Values | None, before: Values | None) -> int | None:
+    if counters is None:
+        return None
+    if dimension.algorithm == "incremental":
+        return _total(dimension, counters)
+    return None if before is None else _total(dimension, counters) - _total(dimension, before)
 
 
-def _total(line, sample):
-    return sum(sample[place] for place in line.plus) - sum(sample[place] for place in line.minus)
+def _total(dimension: Dimension, counters: Values) -> int:
+    return sum([counters[place] for place in dimension.plus]) - sum([counters[place] for place in dimension.minus])

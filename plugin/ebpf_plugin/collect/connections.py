@@ -1,11 +1,32 @@
-"""The charts of connections: what flows.py chooses, with names, as charts whose dimensions come and go."""
+"""Connections: the kernel's rows by remote address and service, as charts whose dimensions come and go.
+
+bpf/network_flows.h is the kernel's side. A row is outbound, by the remote address, the service's port and the protocol, or
+inbound, by the local port and the protocol. The kernel counts totals of each direction after the rows, and a tick reads them
+before the rows: so what is read of the rows is never less than what the totals say.
+"""
 from __future__ import annotations
+
+import struct
 
 from .. import log
 from ..kernel.maps import HashMap
-from ..model.series import DeclaredChart, Series
-from .flows import KEY, KEY_SIZE, MEASURES, PROTOCOLS, VALUE, Direction, text_of
+from ..model.declared import Chart
+from .busiest import SOURCE, Busiest
+from .series_charts import Part, SeriesChart
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from .collector import Sample, Values
+    from .resolver import Resolver
+    from .series import Series
+
+GROUP = "network"
+MEASURES = ("sent", "sent_packets", "received", "received_packets", "retransmits")
+PROTOCOLS = {6: "TCP", 17: "UDP"}
+KEY = struct.Struct("=16sHBB")  # struct flow_key: address, port, protocol, inbound
+KEY_SIZE, VALUE = KEY.size, "=6Q"  # struct flow: born, then the MEASURES
 INBOUND = {False: "out", True: "in"}
 # id, title, units, priority, inbound, the measures with the ends of the dimensions' ids and their multipliers
 CHARTS = (
@@ -19,11 +40,10 @@ CHARTS = (
     ("inbound_packets", "Inbound connections (packets)", "packets/s", 21085, True,
      (("sent_packets", "_sent", -1), ("received_packets", "_recv", 1))),
 )
-MODULE = "network"
 
 
-def plan(group, mode, hooks, viewer, descriptor, room):
-    """What Connections needs, for marshal. `hooks` is {hook: {"method": name or None}}, `room` the rows of the map."""
+def plan(group: Any, mode: str, hooks: Mapping[str, Any], viewer: Any, descriptor: int, entries: int) -> dict[str, Any]:
+    """What Connections needs, for marshal. hooks: {hook: what has a `method`}; entries: of the map flows."""
     attached = {name for name, hook in hooks.items() if hook.method}
     measured = {(protocol, way) for protocol in ("TCP", "UDP") for way, hook in (("sent", "send"), ("received", "recv"))
                 if "%s_%s" % (protocol.lower(), hook) in attached}
@@ -34,102 +54,123 @@ def plan(group, mode, hooks, viewer, descriptor, room):
         for side in INBOUND.values())
     requested = sorted({note.text for hook in group.hooks for note in hook.notes
                         if "bytes" in note.counters[0] and mode in note.modes and hooks[hook.name].method == note.method})
-    return {"map": descriptor, "room": room, "notes": tuple(requested), "measured": tuple(measured), "totals": totals,
-            "most": viewer.dimensions,
+    return {"map": descriptor, "entries": entries, "notes": tuple(requested), "measured": tuple(measured), "totals": totals,
+            "limit": viewer.dimensions,
             "names": tuple(viewer.names.items()), "hosts": viewer.hosts, "hostnames": viewer.hostnames}
 
 
-def _totals(side, measure):
+def _totals(side: str, measure: str) -> tuple[str, ...]:
+    """The counters whose sum is all that was moved."""
     if measure == "retransmits":
         return ("%s_retransmits" % side,)
     return tuple("%s_%s_%s" % (protocol, side, measure) for protocol in ("tcp", "udp"))
 
 
 class Connections:
-    """`plan` from plan(); `resolver` gives names of addresses (names.Resolver), or is None."""
+    """state: plan(); resolver: gives names of addresses, or None."""
 
-    def __init__(self, wanted, resolver=None):
-        self._map = HashMap(wanted["map"], KEY_SIZE, VALUE, wanted["room"])
-        self._measured = frozenset(wanted["measured"])
-        self._totals = dict(wanted["totals"])
-        self._notes = " (%s)" % ", ".join(wanted["notes"]) if wanted["notes"] else ""
-        self._services = dict(wanted["names"])
+    def __init__(self, state: dict[str, Any], resolver: Resolver | None = None):
+        self._map = HashMap(state["map"], KEY_SIZE, VALUE, state["entries"])
+        self._measured = frozenset(state["measured"])
+        self._totals = dict(state["totals"])
+        self._services = dict(state["names"])
         self._resolver = resolver
-        self._is_hidden = resolver and (lambda key: resolver.is_hidden(key[:16]))
-        self._directions = {inbound: Direction(wanted["most"]) for inbound in INBOUND}
-        self._charts = {}
+        notes = " (%s)" % ", ".join(state["notes"]) if state["notes"] else ""
+        self._directions = {inbound: Busiest(state["limit"], len(MEASURES), self._describe) for inbound in INBOUND}
+        self._charts = [
+            (inbound, chart) for id, title, units, priority, inbound, measures in CHARTS
+            for chart in self._chart(id, title + notes, units, priority, inbound, measures)]
+        self._rows: dict[bool, list[Any]] = {False: [], True: []}
+        self._counted: Values | None = None  # when the rows were read last
 
-    def read(self):
+    def _chart(self, id: str, title: str, units: str, priority: int, inbound: bool, measures: Any) -> list[SeriesChart]:
+        """The chart, if any protocol has one of its measures."""
+        parts = {name: Part((MEASURES.index(name),), suffix, multiplier) for name, suffix, multiplier in measures}
+        of_protocol = {number: tuple(part for name, part in parts.items() if self._is_measured(protocol, name))
+                       for number, protocol in PROTOCOLS.items()}
+        common = tuple(part for part in parts.values() if any(part in found for found in of_protocol.values()))
+        other = "other:ALL" if inbound else "other:ALL:other"
+        chart = Chart(GROUP, id, title, units, "Network connections", priority, (), "stacked", by="connection")
+        return [SeriesChart(self._directions[inbound].table, SOURCE, chart, common,
+                            lambda series: of_protocol[series.key[18]],  # type: ignore[index]
+                            (other.replace(":", "_"), other))] if common else []
+
+    def _is_measured(self, protocol: str, measure: str) -> bool:
+        return (protocol, measure.replace("_packets", "")) in self._measured
+
+    def _describe(self, key: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        """The id stays; the name is that of _name(), given when all are known."""
+        address, port, number, inbound = KEY.unpack(key)
+        protocol = PROTOCOLS[number]
+        service = str(self._services.get((port, protocol), port))
+        if inbound:
+            return "%d_%s" % (port, protocol), "", (("service", service), ("protocol", protocol))
+        text = text_of(address)
+        return ("%d_%s_%s" % (port, protocol, text.replace(":", "-")), "",
+                (("service", service), ("protocol", protocol), ("address", text)))
+
+    def read(self) -> None:
         """Only read, to try whether that is allowed. Raises OSError."""
         for _ in self._map.rows():
             pass
 
-    def tick(self, now, samples):
-        """[(Shown, values), ...]; nothing if the counters or the groups could not be read. `samples`: {group: counters}."""
-        counters = samples.get(MODULE)
-        if counters is None:
+    def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:
+        """The charts; none if the counters or the rows could not be read."""
+        of_network = counters.get(GROUP)
+        if of_network is None:
             return []
-        try:
-            rows = {False: [], True: []}
-            for row in self._map.rows():
-                rows[row[0][-1] == 1].append(row)
-        except OSError as error:
-            log.once(log.ERROR, "cannot read the groups of connections: %s; their charts have a gap" % error.strerror)
-            return []
-        renamed = bool(self._resolver) and self._resolver.take()
-        changed = {}
+        totals = {inbound: [sum([of_network[place] for place in places]) for places in self._totals[side]]
+                  for inbound, side in INBOUND.items()}
+        # a row is counted before its total: as long as no counter changes, no row has, but for what comes just now
+        if of_network is not self._counted:
+            try:
+                rows: dict[bool, list[Any]] = {False: [], True: []}
+                for row in self._map.rows():
+                    rows[row[0][-1] == 1].append(row)
+            except OSError as error:
+                log.once(log.ERROR, "cannot read the connections: %s; their charts have a gap" % error.strerror)
+                return []
+            self._rows, self._counted = rows, of_network
+        renamed = self._resolver is not None and self._resolver.take()
         for inbound, direction in self._directions.items():
-            totals = [sum(counters[place] for place in places) for places in self._totals[INBOUND[inbound]]]
-            changed[inbound] = direction.tick(now, rows[inbound], totals, None if inbound else self._is_hidden)
-            changed[inbound] = changed[inbound] or not self._charts or renamed and not inbound
-        for chart in CHARTS:
-            if changed[chart[4]]:
-                self._charts[chart[0]] = self._chart(*chart)
-        return [pair for chart in CHARTS for pair in self._values(chart)]
+            version = direction.table.version
+            direction.tick(now, self._rows[inbound], totals[inbound], None if inbound else self._exclusion())
+            if direction.table.version != version or renamed and not inbound:
+                self._name_all(direction)
+        return [chart.values(self._directions[inbound].other) for inbound, chart in self._charts]
 
-    def _chart(self, chart, title, units, priority, inbound, measures):
-        """(Shown, the flows in the order of its lines)."""
-        names = set()
-        lines, flows = [], []
-        for flow in self._directions[inbound].shown.values():
-            of_flow = [line for line in measures if self._is_measured(flow.protocol(), line[0])]
-            if of_flow:
-                name = self._name(flow, names)
-                flows.append((flow, tuple(MEASURES.index(line[0]) for line in of_flow)))
-                lines += [_line(flow.id() + end, name + end, multiplier) for _, end, multiplier in of_flow]
-        of_other = [line for line in measures if any(self._is_measured(p, line[0]) for p in PROTOCOLS.values())]
-        other = "other:ALL" if inbound else "other:ALL:other"
-        lines += [_line(other.replace(":", "_") + end, other + end, multiplier) for _, end, multiplier in of_other]
-        shown = DeclaredChart(
-            MODULE, chart, title + self._notes, units, "Network connections", priority, tuple(lines), "stacked")
-        return shown, flows, tuple(MEASURES.index(line[0]) for line in of_other)
+    def _exclusion(self) -> Any:
+        """Whether a key must not be shown, by the name of its address."""
+        resolver = self._resolver
+        return None if resolver is None else (lambda key: resolver.is_excluded(key[:16]))
 
-    def _is_measured(self, protocol, measure):
-        return (protocol, measure.replace("_packets", "")) in self._measured
+    def _name_all(self, direction: Busiest) -> None:
+        """A name that would be there twice gets what tells it apart."""
+        taken: set[str] = set()
+        names = []
+        for series in direction.table.live.values():
+            name, apart = self._name(series)
+            if name in taken:
+                name += " (%s)" % apart
+            taken.add(name)
+            names.append((series, name))
+        direction.table.rename(names)
 
-    def _name(self, flow, names):
-        """service:PROTOCOL:host, as people know them; what tells them apart is added to what would be there twice."""
-        address, port, protocol, inbound = KEY.unpack(flow.key)
-        name = "%s:%s" % (self._services.get((port, PROTOCOLS[protocol]), port), PROTOCOLS[protocol])
-        apart = "%d" % port
-        if not inbound:
-            text = text_of(address)
-            host = self._resolver.name_of(address) if self._resolver else None
-            name += ":" + (host or ("[%s]" % text if ":" in text else text))
-            apart += " %s" % text
-        if name in names:
-            name += " (%s)" % apart
-        names.add(name)
-        return name
-
-    def _values(self, chart):
-        shown, flows, of_other = self._charts[chart[0]]
-        if not shown.lines:
-            return
-        values = [flow.sums[place] for flow, places in flows for place in places]
-        other = self._directions[chart[4]].other
-        yield shown, values + [other[place] for place in of_other]
+    def _name(self, series: Series) -> tuple[str, str]:
+        """(service:PROTOCOL:host, what tells it apart)."""
+        address, port, number, inbound = KEY.unpack(series.key)  # type: ignore[arg-type]
+        labels = dict(series.labels)
+        name, apart = "%s:%s" % (labels["service"], labels["protocol"]), "%d" % port
+        if inbound:
+            return name, apart
+        text = labels["address"]
+        host = self._resolver.name_of(address) if self._resolver else None
+        return "%s:%s" % (name, host or ("[%s]" % text if ":" in text else text)), "%s %s" % (apart, text)
 
 
-def _line(identity, name, multiplier):
-    return Series(identity, "incremental", multiplier, (), (), (), name)
+def text_of(address: bytes) -> str:
+    """16 bytes as people write an address."""
+    from _socket import AF_INET, AF_INET6, inet_ntop  # socket itself costs the collector half a megabyte
+    if address[:12] == b"\0" * 10 + b"\xff\xff":
+        return inet_ntop(AF_INET, address[12:])
+    return inet_ntop(AF_INET6, address)

@@ -5,7 +5,7 @@ from _socket import NI_NAMEREQD, gaierror, getnameinfo
 import _thread
 
 from .. import simple_patterns
-from .flows import text_of
+from .connections import text_of
 
 MOST = 4096  # addresses that are remembered; the oldest are forgotten
 WAITING = 256  # questions in the queue; more are asked when they come up again
@@ -41,7 +41,7 @@ class Resolver:
         if self._asked.locked():
             self._asked.release()
 
-    def is_hidden(self, address):
+    def is_excluded(self, address):
         """Whether the address has a name that is not to be shown."""
         name, _ = self._known.get(address, (None, None))
         return name is not None and not simple_patterns.passes(self._hostnames, name)

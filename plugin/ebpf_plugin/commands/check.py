@@ -12,7 +12,7 @@ from ..outputs import netdata
 def report(groups, wanted, loaded):
     """Print it; the exit status is 0 if every enabled group has a chart to show."""
     netdata.write("\n".join(_lines(groups, wanted, loaded)) + "\n")
-    alive = {shown.group for shown in select_charts(groups, wanted.mode, loaded.hooks)}
+    alive = {chart.group for chart in select_charts(groups, wanted.mode, loaded.hooks)}
     # what has no charts of its own has to be there as a whole
     alive.update(group.name for group in groups if not group.charts and group.name in loaded.hooks
                  and all(hook.method for hook in loaded.hooks[group.name].values()))
@@ -34,7 +34,8 @@ def _lines(groups, wanted, loaded):
     yield "programs: " + loaded.origin
     if loaded.memory:
         yield "tables in the kernel: %d kB" % (loaded.memory // 1024)
-    shown = {(each.id, line.id) for each in select_charts(groups, wanted.mode, loaded.hooks) for line in each.lines}
+    shown = {(chart.id, dimension.id) for chart in select_charts(groups, wanted.mode, loaded.hooks)
+             for dimension in chart.dimensions}
     for group in groups:
         for chart in group.charts:
             missing = [dim.id for dim in chart.dims if wanted.mode in chart.modes and (chart.id, dim.id) not in shown]

@@ -13,7 +13,7 @@ from ..kernel import procfs
 from ..load import loader, running_processes
 from ..load.loader import Loaded
 from ..load.plan import Plan
-from ..model import series
+from ..model import declared
 from ..model.select import select_application_charts, select_charts
 from ..outputs import netdata, netdata_protocol
 
@@ -49,7 +49,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) ->
     rows = loaded.values["APP_ROWS"] + loaded.values["CGROUPS"]
     state = {
         "programs": loaded.programs, "events": tuple(loaded.events),
-        "shown": series.pack(charts), "ticks": args.ticks,
+        "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
         "connections": None, "apps": None, "cgroups": None,
@@ -58,8 +58,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) ->
     }
     if plan.viewer and settings.connections and "flows" in loaded.tables:
         state["connections"] = connections.plan(
-            NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], _room_for_flows(loaded))
-    of_applications = series.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
+            NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], _entries_of_flows(loaded))
+    of_applications = declared.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
     hooks = loaded.hooks.get(APPS.name)
     if plan.applications and hooks and all(hook.method for hook in hooks.values()):
         rows = running_processes.enter(loaded.tables, plan.applications.rules)
@@ -71,7 +71,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) ->
     return state
 
 
-def _room_for_flows(loaded: Loaded) -> int:
+def _entries_of_flows(loaded: Loaded) -> int:
     flows = next(table for table in NETWORK.tables if table.name == "flows")
     return flows.entries_with(loaded.values, procfs.possible_cpus())
 

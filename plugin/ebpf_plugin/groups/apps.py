@@ -1,7 +1,7 @@
 """Which application a process belongs to: no charts of its own, but a row of its own in all other groups' counters.
 Pairs with bpf/apps.c."""
 from ..model.group import Field, Group, Hook, Switch, Tracepoint
-from ..model.table import ARRAY, HASH, LRU_HASH, Table
+from ..model.table import ARRAY, BPF_F_MMAPABLE, HASH, LRU_HASH, Table
 from .rows import MAX_APPS, TASK_TGID
 
 
@@ -17,10 +17,10 @@ APPS = Group(
         Field("TASK_PID", (("task_struct", "pid"),)),
         TASK_TGID,
     ),
-    counters=("apps_full", "apps_unasked"),
+    counters=("apps_full", "apps_unasked", "apps_questions"),
     hooks=(
         tracepoint("newtask", "task_newtask", ("apps_full",)),
-        tracepoint("rename", "task_rename", ("apps_unasked",)),
+        tracepoint("rename", "task_rename", ("apps_unasked", "apps_questions")),
         # after the processes' own program on it (process.c), which asks for the row: the registry's order
         tracepoint("free", "sched_process_free"),
     ),
@@ -29,6 +29,6 @@ APPS = Group(
     tables=(
         Table("apps_names", LRU_HASH, "=16s", "=II", 4096),
         Table("apps_asked", HASH, "=I", "=16sQ", 1024),
-        Table("apps_rows", ARRAY, "=I", "=%ds" % MAX_APPS, 1),
+        Table("apps_rows", ARRAY, "=I", "=%ds" % MAX_APPS, 1, flags=BPF_F_MMAPABLE),
     ),
 )

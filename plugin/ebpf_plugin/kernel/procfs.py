@@ -1,5 +1,10 @@
-"""Small files of /proc and /sys."""
+"""Small files of /proc and /sys, and the processes in /proc."""
 from __future__ import annotations
+
+import os
+
+MAX_COMM = 15  # bytes of a process's name that the kernel keeps
+MAX_COMMAND_LINE = 16384  # bytes of a command line that the agent reads
 
 
 def read(path):
@@ -32,3 +37,38 @@ def possible_cpus(text=None):
     ranges = (text or read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
     ends = [part.split("-") for part in ranges]
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
+
+
+def command_line(pid: int) -> bytes | None:
+    """/proc/PID/cmdline in bytes; None if the process is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read(MAX_COMMAND_LINE)
+    except OSError:
+        return None
+
+
+def comm_of(pid: int) -> bytes | None:
+    """/proc/PID/comm in bytes, as much of it as the kernel's programs see; None if the process is gone."""
+    try:
+        with open("/proc/%d/comm" % pid, "rb") as file:
+            return file.read()[:-1][:MAX_COMM]
+    except OSError:
+        return None
+
+
+def processes() -> dict[int, tuple[bytes, int]]:
+    """{pid: (comm in bytes, parent's pid)} of /proc now."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid, "rb") as file:
+                text = file.read()
+            # "pid (comm) state ppid ...", and comm may hold anything; what a terminal might mind is escaped here
+            begin, end = text.index(b"(") + 1, text.rindex(b")")
+        except OSError:
+            continue
+        comm = comm_of(int(pid)) if b"\\" in text[begin:end] else text[begin:end][:MAX_COMM]
+        if comm is not None:
+            found[int(pid)] = comm, int(text[end + 2:].split()[1])
+    return found

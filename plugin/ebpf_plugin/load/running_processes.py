@@ -7,8 +7,8 @@ import struct
 
 from .. import log
 from ..collect.application_matcher import Matcher
-from ..collect.applications import APPLICATION, FIRST, NAME, command_line, decision, everybody, name_of
-from ..kernel import bpf
+from ..collect.applications import APPLICATION, COMM, INIT, decision
+from ..kernel import bpf, procfs
 
 LOOKS = 10  # at most; a machine that forks all the time always has somebody new
 
@@ -33,7 +33,7 @@ def enter(tables, rules):
 def _teach(table, matcher):
     for certain, names in zip((True, False), matcher.seeds()):
         for name, group in names.items():
-            bpf.map_update(table, NAME.pack(name), decision(group, certain))
+            bpf.map_update(table, COMM.pack(name), decision(group, certain))
 
 
 def _place(table, matcher, rows):
@@ -44,7 +44,7 @@ def _place(table, matcher, rows):
         if not entered:
             break
         entered = False
-        for pid, row in placed(matcher, everybody()).items():
+        for pid, row in placed(matcher, procfs.processes()).items():
             try:
                 bpf.map_update(table, struct.pack("=I", pid), APPLICATION.pack(row, 0, 0), bpf.BPF_NOEXIST)
             except FileExistsError:
@@ -53,9 +53,9 @@ def _place(table, matcher, rows):
             entered = True
 
 
-def placed(matcher, processes, line=command_line):
+def placed(matcher, processes, line=procfs.command_line):
     """{pid: row}. `processes` is {pid: (comm, parent's pid)}."""
-    rows = {0: 0, FIRST: 0}
+    rows = {0: 0, INIT: 0}
 
     def row_of(pid):
         way = []
@@ -79,7 +79,7 @@ def placed(matcher, processes, line=command_line):
 
 def are_visible():
     """Whether /proc tells of everybody's processes: of the first one, which is root's."""
-    return name_of(FIRST) is not None
+    return procfs.comm_of(INIT) is not None
 
 
 def are_those_of_the_machine():

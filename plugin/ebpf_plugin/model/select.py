@@ -1,47 +1,49 @@
-"""Which charts are shown: those of the enabled groups whose hooks are attached, with the dimensions that are measured."""
+"""Which charts are declared: those of the enabled groups whose hooks are attached, with the dimensions that are measured."""
 from __future__ import annotations
 
-from .group import hook_of
-from .series import DeclaredChart, Series
+from typing import Any, Iterable, Iterator, Mapping
+
+from . import declared
+from .chart import Chart, Dimension
+from .group import Group, hook_of
+
+Hooks = Mapping[str, Mapping[str, Any]]  # {group: {hook: what has a `method`, None if it is not attached}}
 
 
-def select_charts(groups, mode, hooks):
-    """The charts to declare, as a tuple of Shown. `hooks` is {group: {hook: {"method": name or None, ...}}}."""
-    return tuple(shown for group in groups for shown in _shown(group, group.charts, mode, hooks))
+def select_charts(groups: Iterable[Group], mode: str, hooks: Hooks) -> tuple[declared.Chart, ...]:
+    """The charts of the machine."""
+    return tuple(chart for group in groups for chart in _selected(group, group.charts, mode, hooks))
 
 
-def select_application_charts(groups, mode, hooks):
-    """The same for the charts of applications; the one line of each tells where their values are in the counters."""
-    return tuple(shown._replace(kind="stacked", type="apps")
-                 for group in groups for shown in _shown(group, group.apps, mode, hooks))
+def select_application_charts(groups: Iterable[Group], mode: str, hooks: Hooks) -> tuple[declared.Chart, ...]:
+    """Those of applications; the one dimension of each tells where the values of all are in the counters."""
+    return tuple(chart.replaced(kind="stacked", type="apps", by="application")
+                 for group in groups for chart in _selected(group, group.apps, mode, hooks))
 
 
-def _shown(group, charts, mode, hooks):
+def _selected(group: Group, charts: Iterable[Chart], mode: str, hooks: Hooks) -> Iterator[declared.Chart]:
     methods = {name: hook.method for name, hook in hooks.get(group.name, {}).items()}
     for chart in charts:
-        dims = _measured(group, chart, methods) if mode in chart.modes else ()
+        dims = [dim for dim in chart.dims if all(_methods(group, dim, methods))] if mode in chart.modes else []
         if dims:
             notes = sorted({note for dim in dims for note in _notes(group, dim, mode, methods)})
             title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
-            lines = tuple(_line(group, dim, methods) for dim in dims)
-            yield DeclaredChart(group.name, chart.id, title, chart.units, chart.family, chart.priority, lines)
+            yield declared.Chart(group.name, chart.id, title, chart.units, chart.family, chart.priority,
+                                 tuple(_declared(group, dim, methods) for dim in dims))
 
 
-def _measured(group, chart, methods):
-    """The dimensions whose hooks are all attached."""
-    return [dim for dim in chart.dims if all(_methods(group, dim, methods))]
-
-
-def _methods(group, dim, methods):
+def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> list[str | None]:
+    """The attach methods of the hooks that write the dimension's counters; None for one that is not attached."""
     return [methods.get(hook_of(group, counter).name) for counter in dim.plus + dim.minus]
 
 
-def _line(group, dim, methods):
-    places = [tuple(map(group.counters.index, counters)) for counters in (dim.plus, dim.minus)]
-    return Series(dim.id, dim.algorithm, dim.multiplier, *places, tuple(sorted(set(_methods(group, dim, methods)))))
+def _declared(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> declared.Dimension:
+    plus, minus = (tuple(map(group.counters.index, counters)) for counters in (dim.plus, dim.minus))
+    used = sorted({method for method in _methods(group, dim, methods) if method})
+    return declared.Dimension(dim.id, dim.algorithm, dim.multiplier, plus, minus, tuple(used))
 
 
-def _notes(group, dim, mode, methods):
+def _notes(group: Group, dim: Dimension, mode: str, methods: Mapping[str, str | None]) -> Iterator[str]:
     for counter in dim.plus + dim.minus:
         hook = hook_of(group, counter)
         for note in hook.notes:

@@ -1,60 +1,82 @@
-"""The protocol on stdout: the declarations as soon as they are known, then one write for each tick."""
+"""The Netdata agent, by its protocol on stdout: declarations as soon as they are known, then one write for each tick.
+
+The agent takes the first value of a dimension for where its counter begins. So a dimension that appears at a tick gets the
+value that it had before; what it has counted comes a tick later.
+"""
 from __future__ import annotations
 
 import os
 
-from . import netdata_protocol
 from .. import lifecycle, log
+from . import netdata_protocol as protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+
+    from ..collect.collector import Sample
+    from ..model.declared import Chart
 
 
-class Protocol:
-    """A view of the ticks for the agent. As every view it is a context; begin() gets the first sample, show() the rest."""
+class Netdata:
+    """`every`: the interval in seconds; `charts`: those that have been declared before."""
 
-    def __init__(self, shown, every=1):
-        self._shown, self._every = shown, every
-        self._prefixes = {each.full_id: netdata_protocol.prefixes(each) for each in shown}
-        self._declared = {}  # full id: Shown, of those whose dimensions come and go
-        self._sent = {}  # full id: the time of its last block; a chart that had a gap has an older one than the others
+    def __init__(self, every: float = 1, charts: Iterable[Chart] = ()):
+        self._every = every
+        self._declared = {chart.full_id: chart for chart in charts}
+        self._formats = {chart.full_id: protocol.Block(chart) for chart in charts}
+        self._sent: dict[str, float] = {}  # full id: the time of its last block
 
-    def __enter__(self):
+    def __enter__(self) -> Netdata:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> bool:
         return False
 
-    def still_here(self):
+    def still_here(self) -> None:
         """In the middle of a long wait."""
-        write(netdata_protocol.KEEP_ALIVE)
+        write(protocol.KEEP_ALIVE)
 
-    def begin(self, now, values):
+    def begin(self, now: float, sample: Sample) -> None:
         """The agent needs no baseline from us: it keeps the first values to itself."""
 
-    def show(self, now, values, more=()):
-        """`values` are those of the charts that were declared before; `more` are pairs of Shown and values."""
-        parts = []
-        for each, _ in more:
-            before = self._declared.get(each.full_id)
-            if each is not before:
-                parts += netdata_protocol.chart(each, self._every, before)
-                self._declared[each.full_id] = each
-                self._prefixes[each.full_id] = netdata_protocol.prefixes(each)
-        for each, of_chart in [*zip(self._shown, values), *more]:
-            last = self._sent.get(each.full_id)
-            elapsed = None if last is None else round((now - last) * 1e6)
-            block = netdata_protocol.sample(self._prefixes[each.full_id], of_chart, elapsed)
+    def show(self, now: float, sample: Sample) -> None:
+        """One write with the declarations that are new, and a block for each chart that has a value."""
+        declarations: list[str] = []
+        blocks: list[str] = []
+        for chart, values in sample:
+            full_id = chart.full_id
+            before = self._declared.get(full_id)
+            if before is not chart:
+                if before is not None and before == chart:
+                    self._declared[full_id] = chart
+                else:
+                    values = self._declare(chart, before, values, declarations)
+            last = self._sent.get(full_id)
+            block = self._formats[full_id].text(values, None if last is None else round((now - last) * 1e6))
             if block:
-                self._sent[each.full_id] = now
-            parts.append(block)
-        write("".join(parts) or netdata_protocol.KEEP_ALIVE)
+                self._sent[full_id] = now
+                blocks.append(block)
+        write("".join(declarations + blocks) or protocol.KEEP_ALIVE)
+
+    def _declare(self, chart: Chart, before: Chart | None, values: tuple[int | None, ...],
+                 declarations: list[str]) -> tuple[int | None, ...]:
+        """Declare a chart, or what of it is new. Returns the values to be sent now."""
+        declarations += protocol.chart(chart, self._every, before)
+        self._declared[chart.full_id] = chart
+        self._formats[chart.full_id] = protocol.Block(chart)
+        known = {dimension.id for dimension in before.dimensions} if before is not None else ()
+        return tuple([value if dimension.id in known or dimension.start is None else dimension.start
+                      for dimension, value in zip(chart.dimensions, values)])
 
 
-def declare(shown, every):
+def declare(charts: Iterable[Chart], every: float) -> None:
     """Tell the agent of the charts."""
-    write("".join(line for each in shown for line in netdata_protocol.chart(each, every)))
+    write("".join(line for chart in charts for line in protocol.chart(chart, every)))
 
 
-def write(text):
-    """Write to stdout in as few calls as the pipe allows. Raises life.Stop when nobody reads or it takes no more."""
+def write(text: str) -> None:
+    """Write to stdout in as few calls as the pipe allows. Raises lifecycle.Stop when nobody reads or it takes no more."""
     data = memoryview(text.encode())
     try:
         while data:

@@ -5,17 +5,23 @@ cleaned here and ids are demanded.
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+    from ..model.declared import Chart, Dimension
+
 PLUGIN = "ebpf.plugin"
 LONGEST_TEXT = 200  # far below the agent's limit of 15,000 bytes a line
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     """A quoted word that holds `text` as far as the agent can: no quote, backslash or control character in it."""
     clean = "".join(c if c.isprintable() else " " for c in text[:LONGEST_TEXT])
     return "'%s'" % clean.replace("'", "`").replace("\\", "/")
 
 
-def _id(text):
+def _id(text: str) -> str:
     """`text` if it may stand unquoted as an id, else ValueError."""
     plain = text.isascii() and all(c.isalnum() or c in "_-." for c in text)
     if not plain or not text or text.endswith(".") or len(text) > 150:
@@ -23,43 +29,52 @@ def _id(text):
     return text
 
 
-def chart(shown, every, before=None):
-    """CHART and DIMENSION lines that declare a Shown; `every` is its interval in seconds.
+def chart(chart: Chart, every: float, before: Chart | None = None) -> Iterator[str]:
+    """CHART and DIMENSION lines that declare a chart; `every` is its interval in seconds.
 
     If it was declared as `before`, only dimensions that are new, have another name, or are gone.
     """
     yield "CHART %s '' %s %s %s %s %s %d %d '' %s %s\n" % (
-        _id(shown.full_id), quoted(shown.title), quoted(shown.units), quoted(shown.family), quoted(shown.full_id),
-        shown.kind, shown.priority, every, quoted(PLUGIN), quoted(shown.group))
-    known = {line.id: line.name for line in before.lines} if before else {}
-    for line in shown.lines:
-        if known.pop(line.id, None) != line.name:
-            yield "DIMENSION %s %s %s %d 1\n" % (_id(line.id), quoted(line.name), line.algorithm, line.multiplier)
-    for line in before.lines if before else ():
-        if line.id in known:
-            yield "DIMENSION %s %s %s %d 1 'obsolete'\n" % (_id(line.id), quoted(line.name), line.algorithm, line.multiplier)
+        _id(chart.full_id), quoted(chart.title), quoted(chart.units), quoted(chart.family), quoted(chart.full_id),
+        chart.kind, chart.priority, every, quoted(PLUGIN), quoted(chart.group))
+    known = {dimension.id: dimension.name for dimension in before.dimensions} if before else {}
+    for dimension in chart.dimensions:
+        if known.pop(dimension.id, None) != dimension.name:
+            yield _dimension(dimension, "")
+    for dimension in before.dimensions if before else ():
+        if dimension.id in known:
+            yield _dimension(dimension, " 'obsolete'")
 
 
-def prefixes(shown):
-    """What the lines of each of its blocks begin with: BEGIN's, and SET's of each line in order. Made once, as it takes
-    longer than all the rest of a tick."""
-    return "BEGIN " + _id(shown.full_id), tuple("SET %s = " % _id(line.id) for line in shown.lines)
+def _dimension(dimension: Dimension, option: str) -> str:
+    return "DIMENSION %s %s %s %d 1%s\n" % (
+        _id(dimension.id), quoted(dimension.name), dimension.algorithm, dimension.multiplier, option)
 
 
-def sample(begins, values, microseconds):
-    """One BEGIN, SET..., END block as a text. `values` has an int or None for each line; a None is a gap, no SET line.
+class Block:
+    """The BEGIN, SET..., END lines of a chart. What they have in common is made once: it takes longer than the rest of a
+    tick."""
 
-    `begins` are prefixes(); `microseconds` since the chart's last block, None if there was none. Empty if every value is a
-    gap.
-    """
-    begin, sets = begins
-    lines = [prefix + str(_int64(value)) for prefix, value in zip(sets, values) if value is not None]
-    if not lines:
-        return ""
-    return "\n".join([begin if microseconds is None else "%s %d" % (begin, microseconds), *lines, "END\n"])
+    __slots__ = ("_begin", "_lines", "_format")
+
+    def __init__(self, chart: Chart):
+        self._begin = "BEGIN " + _id(chart.full_id)
+        self._lines = ["SET %s = %%d\n" % _id(dimension.id) for dimension in chart.dimensions]
+        self._format = "".join(["%s\n", *self._lines, "END\n"])
+
+    def text(self, values: tuple[int | None, ...], microseconds: int | None) -> str:
+        """`values` has an int or None for each dimension; a None is a gap, no SET line. Empty if every value is a gap.
+
+        `microseconds` since the chart's last block, None if there was none.
+        """
+        begin = self._begin if microseconds is None else "%s %d" % (self._begin, microseconds)
+        if values and None not in values:
+            return self._format % (begin, *[value if -MOST <= value < MOST else _int64(value) for value in values])
+        lines = [line % _int64(value) for line, value in zip(self._lines, values) if value is not None]
+        return "".join([begin, "\n", *lines, "END\n"]) if lines else ""
 
 
-def _int64(value):
+def _int64(value: int) -> int:
     """The agent reads signed 64-bit numbers; a counter that passes their end goes on from the other, as its C would."""
     return value if -MOST <= value < MOST else (value + MOST) % (2 * MOST) - MOST
 

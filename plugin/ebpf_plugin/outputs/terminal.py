@@ -13,14 +13,14 @@ SPARKS = " ▁▂▃▄▅▆▇█"
 HISTORY = 60  # ticks
 
 
-def view(shown, loaded, wanted):
+def view(charts, loaded, settings):
     """The view that suits stdout. Without rich it is plain lines, too."""
     if os.isatty(1):
         try:
-            return Live(shown, loaded, wanted)
+            return Live(loaded, settings)
         except ImportError:
             netdata.write("rich is not installed (apt-get install python3-rich): plain lines\n")
-    return Plain(shown)
+    return Plain()
 
 
 def sparkline(values):
@@ -34,9 +34,8 @@ def sparkline(values):
 class Plain:
     """group chart dimension value, one line for each dimension and tick."""
 
-    def __init__(self, shown):
-        self.shown = shown
-        self._before = {}
+    def __init__(self):
+        self._before = {}  # (chart's full id, dimension's id): when, value
         self._then = None
 
     def __enter__(self):
@@ -48,37 +47,39 @@ class Plain:
     def still_here(self):
         """People are patient."""
 
-    def begin(self, now, values):
-        self.rates(now, zip(self.shown, values))
+    def begin(self, now, sample):
+        """Where the counters began."""
+        self.rates(now, sample)
 
-    def rates(self, now, pairs):
-        """What the agent would draw, as [(Shown, Line, value)]: per second, or the difference itself; None: unknown."""
+    def rates(self, now, sample):
+        """What the agent would draw, as [(Chart, Dimension, value)]: per second, or the difference itself; None: unknown."""
         found = []
-        for each, values in pairs:
-            for line, value in zip(each.lines, values):
-                place, rate = (each.full_id, line.id), value
-                if line.algorithm == "incremental":
-                    # what has come only now began at zero; what was away, nobody knows when it moved
-                    then, last = self._before.get(place, (self._then, None if each in self.shown else 0))
+        for chart, values in sample:
+            for dimension, value in zip(chart.dimensions, values):
+                place, rate = (chart.full_id, dimension.id), value
+                if dimension.algorithm == "incremental":
+                    # one that has appeared began with its start; after a gap the rate is unknown
+                    then, last = self._before.get(place, (self._then, dimension.start))
                     is_known = None not in (value, last, self._then) and then == self._then
                     rate = (value - last) / (now - then) if is_known else None
                     if value is not None:
                         self._before[place] = now, value
-                found.append((each, line, None if rate is None else rate * line.multiplier))
+                found.append((chart, dimension, None if rate is None else rate * dimension.multiplier))
         self._then = now
         return found
 
-    def show(self, now, values, more=()):
+    def show(self, now, sample):
+        """A line for each dimension."""
         netdata.write("".join(
-            "%-8s %-16s %-8s %s\n" % (each.group, each.id, _printable(line.name or line.id), _number(rate))
-            for each, line, rate in self.rates(now, [*zip(self.shown, values), *more])) + "\n")
+            "%-8s %-16s %-8s %s\n" % (chart.group, chart.id, _printable(dimension.name or dimension.id), _number(rate))
+            for chart, dimension, rate in self.rates(now, sample)) + "\n")
 
 
 class Live(Plain):
     """The table on the terminal, redrawn at every tick. Raises ImportError without rich."""
 
-    def __init__(self, shown, loaded, wanted):
-        super().__init__(shown)
+    def __init__(self, loaded, settings):
+        super().__init__()
         import rich.console
         import rich.live
         import rich.table
@@ -86,7 +87,7 @@ class Live(Plain):
         self._new_table, self._group, self._text = rich.table.Table, rich.console.Group, rich.text.Text
         self._live = rich.live.Live(screen=True, auto_refresh=False)
         self._history = {}
-        self._title = "ebpf.plugin: load mode %s, every %d s; Ctrl-C ends" % (wanted.mode, wanted.every)
+        self._title = "ebpf.plugin: load mode %s, every %d s; Ctrl-C ends" % (settings.mode, settings.every)
         hidden = [name for hooks in loaded.hooks.values() for name, hook in hooks.items() if not hook.method]
         self._caption = "not shown (--check says why): %s" % ", ".join(hidden + list(loaded.broken)) \
             if hidden or loaded.broken else None
@@ -99,14 +100,15 @@ class Live(Plain):
         self._live.__exit__(*error)
         return False
 
-    def begin(self, now, values):
-        super().begin(now, values)
-        self._draw([(each, line, None) for each in self.shown for line in each.lines], [])
+    def begin(self, now, sample):
+        """All that is known is what there is."""
+        super().begin(now, sample)
+        self._draw([(chart, dimension, None) for chart, _ in sample if not chart.by for dimension in chart.dimensions], [])
 
-    def show(self, now, values, more=()):
-        rates = self.rates(now, [*zip(self.shown, values), *more])
-        fixed = sum(len(each.lines) for each in self.shown)
-        self._draw(rates[:fixed], rates[fixed:])
+    def show(self, now, sample):
+        """Draw the tables anew."""
+        rates = self.rates(now, sample)
+        self._draw([rate for rate in rates if not rate[0].by], [rate for rate in rates if rate[0].by])
 
     def _draw(self, rates, changing):
         table = self._table("group", "chart", "dimension")
@@ -114,46 +116,46 @@ class Live(Plain):
         table.add_column("last minute", no_wrap=True, ratio=1)
         table.add_column("method", no_wrap=True)
         last = None
-        for each, line, rate in rates:
-            past = self._history.setdefault((each.full_id, line.id), [])
+        for chart, dimension, rate in rates:
+            past = self._history.setdefault((chart.full_id, dimension.id), [])
             past.append(rate)
             del past[:-HISTORY]
-            first = each is not last
-            table.add_row(each.group if first else "", each.id if first else "", line.id,
-                          "%s %s" % (_number(rate), each.units), sparkline(past), ",".join(line.methods))
-            last = each
+            first = chart is not last
+            table.add_row(chart.group if first else "", chart.id if first else "", dimension.id,
+                          "%s %s" % (_number(rate), chart.units), sparkline(past), ",".join(dimension.methods))
+            last = chart
         self._live.update(self._group(
             self._applications([rate for rate in changing if rate[0].type == "apps"]),
             self._busiest([rate for rate in changing if rate[0].type != "apps"]), table), refresh=True)
 
     def _applications(self, rates):
         """One row for each that does something, the busiest first: where it stands highest counts."""
-        columns = [chart for chart, _ in APPLICATIONS]
+        columns = [name for name, _ in APPLICATIONS]
         found, most = {}, dict.fromkeys(columns, 1)
-        for each, line, rate in rates:
-            if each.id in most and rate:
-                found.setdefault(line.name or line.id, {})[each.id] = rate
-                most[each.id] = max(most[each.id], rate)
+        for chart, dimension, rate in rates:
+            if chart.id in most and rate:
+                found.setdefault(dimension.name or dimension.id, {})[chart.id] = rate
+                most[chart.id] = max(most[chart.id], rate)
         table = self._new_table(expand=True, box=None, padding=(0, 1))
         table.add_column("application", no_wrap=True)
         for _, title in APPLICATIONS:
             table.add_column(title, justify="right", no_wrap=True)
         for name, of_charts in sorted(found.items(), key=lambda item: -max(item[1][c] / most[c] for c in item[1]))[:BUSIEST]:
-            table.add_row(self._text(_printable(name)), *(_number(of_charts.get(chart, 0)) for chart in columns))
+            table.add_row(self._text(_printable(name)), *(_number(of_charts.get(column, 0)) for column in columns))
         return table
 
     def _busiest(self, rates):
         """Of each chart whose dimensions come and go, those where something happens, the busiest first."""
         table = self._table("chart", "dimension")
         charts = {}
-        for each, line, rate in rates:
+        for chart, dimension, rate in rates:
             if rate:
-                charts.setdefault(each.full_id, []).append((abs(rate), each, line, rate))
+                charts.setdefault(chart.full_id, []).append((abs(rate), chart, dimension, rate))
         for of_chart in charts.values():
-            for number, (_, each, line, rate) in enumerate(sorted(of_chart, key=lambda one: -one[0])[:BUSIEST]):
+            for number, (_, chart, dimension, rate) in enumerate(sorted(of_chart, key=lambda one: -one[0])[:BUSIEST]):
                 # a name may come from anywhere: it is text, no markup
-                table.add_row("" if number else each.id, self._text(_printable(line.name or line.id)),
-                              "%s %s" % (_number(rate), each.units))
+                table.add_row("" if number else chart.id, self._text(_printable(dimension.name or dimension.id)),
+                              "%s %s" % (_number(rate), chart.units))
         return table
 
     def _table(self, *columns):

@@ -1,0 +1,120 @@
+"""Chooses the busiest rows of a table as its series; what all others have moved is `other`.
+
+For each measure, the shown series and `other` are together the total that the kernel counts beside the rows, so nothing
+is lost when a row leaves the kernel's map or is not shown. No sum ever goes back.
+"""
+from __future__ import annotations
+
+from .series import SeriesTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable, Sequence
+
+    from .series import Labels, Series, Values
+
+    Row = tuple[object, Values]  # key; epoch, then the measures
+
+DECAY = 0.9  # a tick: what was moved half a minute ago hardly counts
+MIN_LIFETIME = 60  # seconds that a series is shown at least before another takes its place
+REPLACE_FACTOR = 2  # how much busier than a shown one another has to be to take its place
+IDLE = 600  # seconds without a move after which a series goes
+RESCAN_TICKS = 5  # from one look at the rows that are not shown to the next, while there is no room
+REMEMBERED = 2  # times as many as are shown: series that were removed, and go on where they were if they come back
+MAX_REPLACED = 20  # places that change hands in one tick: charts do not flap
+SOURCE = "rows"
+
+
+class Busiest:
+    """`limit` series are shown at a time, of rows with so many `measures`."""
+
+    def __init__(self, limit: int, measures: int, describe: Callable[[object], tuple[str, str, Labels]]):
+        self._limit = limit
+        self.table = SeriesTable(describe, REMEMBERED * limit)
+        self.other = [0] * measures
+        self._given: Values = (0,) * measures  # what has gone to series in all
+        self._seen: dict[object, tuple[int, int, float]] = {}  # of rows that are not shown: epoch, moved, score
+        self._ticks, self._scanned = 0, True
+
+    def tick(self, now: float, rows: Iterable[Row], totals: Sequence[int],
+             is_excluded: Callable[[object], bool] | None = None) -> None:
+        """Take the kernel's rows, and the totals of the measures, which were read before them.
+
+        is_excluded(key) says which must not be shown.
+        """
+        self.table.begin_tick()
+        self._ticks += 1
+        live, candidates = self.table.live, []
+        # while there is no room, the others are looked at only now and then: there may be thousands
+        scan = len(live) < self._limit or self._ticks % RESCAN_TICKS == 0
+        for key, value in rows:
+            series = live.get(key)
+            if series is None:
+                if scan:
+                    candidates.append((key, value))
+            elif value[1:] != series.raw[SOURCE] or value[0] != series.epoch:
+                moved = self.table.update(series, SOURCE, value[1:], value[0])
+                series.active = now
+                series.score += sum(moved)
+                self._given = _sum(self._given, moved)
+        for series in live.values():
+            series.score *= DECAY
+        for series in [series for series in live.values() if self._has_to_go(series, now, is_excluded)]:
+            self._remove(series)
+        if scan:
+            self._choose(now, candidates, is_excluded)
+        self._scanned = scan
+        self.other = [max(known, total - given) for known, total, given in zip(self.other, totals, self._given)]
+
+    @staticmethod
+    def _has_to_go(series: Series, now: float, is_excluded: Callable[[object], bool] | None) -> bool:
+        return now - series.active > IDLE or is_excluded is not None and is_excluded(series.key)
+
+    def _remove(self, series: Series) -> None:
+        """What has not been shown in its name goes to `other`."""
+        for moved in self.table.remove(series).values():
+            self._given = tuple(given - back for given, back in zip(self._given, moved))
+        self._seen[series.key] = series.epoch, sum(series.raw[SOURCE]), series.score
+
+    def _candidate(self, key: object, value: Values, seen: dict[object, tuple[int, int, float]]) -> tuple[
+            float, object, Values, int, bool]:
+        """(score, key, value, what it has moved since the last look, whether it is new)"""
+        epoch, before, score = self._seen.get(key, (None, 0, 0.0))
+        is_new = epoch != value[0]
+        moved = sum(value[1:])
+        since = moved if is_new else moved - before
+        score = score * DECAY ** RESCAN_TICKS + since
+        seen[key] = value[0], moved, score
+        return score, key, value, since, is_new
+
+    def _choose(self, now: float, rows: list[Row], is_excluded: Callable[[object], bool] | None) -> None:
+        """The busiest candidates take the free places, then those of series that are far less busy."""
+        if not self._limit:
+            return
+        seen = {key: known for key, known in self._seen.items() if self.table.is_remembered(key)}
+        candidates = [self._candidate(key, value, seen) for key, value in rows]
+        self._seen = seen
+        candidates = [one for one in candidates if one[3] and not (is_excluded and is_excluded(one[1]))]
+        candidates.sort(key=lambda one: one[:2], reverse=True)
+        room = self._limit - len(self.table.live)
+        chosen = candidates[:room]
+        if len(candidates) > room:
+            weak = sorted((series for series in self.table.live.values() if now - series.since >= MIN_LIFETIME),
+                          key=lambda series: series.score)
+            for series, candidate in zip(weak[:MAX_REPLACED], candidates[room:]):
+                if candidate[0] > REPLACE_FACTOR * series.score:
+                    self._remove(series)
+                    chosen.append(candidate)
+        for score, key, value, _, is_new in chosen:
+            is_new = is_new and self.table.last_epoch(key) != value[0]
+            series = self.table.add(key, now, {SOURCE: value[1:]}, value[0])
+            series.score = score
+            del self._seen[key]
+            # what a row has moved since the last tick is its own; what was there at the last tick went to `other` then
+            if is_new and self._scanned:
+                self.table.count(series, SOURCE, value[1:])
+                self._given = _sum(self._given, value[1:])
+
+
+def _sum(one: Values, other: Values) -> Values:
+    return tuple([a + b for a, b in zip(one, other)])
