@@ -161,7 +161,7 @@ def test_tracefs_is_unmounted_while_it_runs(clean_kernel, method, tmp_path):
     with Plugin("1", "-r", "-p", "-g", "--config", on_method(method, tmp_path), command=("unshare", "-m")) as plugin:
         plugin.ticks(2)
         before = plugin.last()
-        assert bool(tracefs.made_for(plugin.process.pid)) == (method == "probe")
+        assert bool(tracefs.made_by(plugin.process.pid)) == (method == "probe")
         subprocess.run(["nsenter", "-m", "-t", str(plugin.process.pid), "sh", "-c", UNMOUNTED],
                        check=True, stderr=subprocess.DEVNULL)
         workload.run(workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,)), COMM, n, tmp_path)

@@ -126,7 +126,7 @@ def test_nothing_is_left_on_any_method(clean_kernel, tmp_path, method, number, s
     with Plugin("1", "-r", *loaded, "--config", on_method(method, tmp_path)) as plugin:
         plugin.ticks(1)
         programs, maps, events = more_than(before)
-        assert programs and maps and events == set(tracefs.made_for(plugin.process.pid))
+        assert programs and maps and events == set(tracefs.made_by(plugin.process.pid))
         assert bool(events) == (method == "probe")
         plugin.process.send_signal(number)
         assert plugin.ended(PATIENCE)[0] == status

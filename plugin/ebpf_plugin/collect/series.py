@@ -114,7 +114,9 @@ class SeriesTable:
         After one tick it is all that it has moved: outputs take the first value of a series for where it began.
         """
         del self.live[series.key]
-        shown = series.start if self.age(series) <= 1 else series.before
+        shown = series.before
+        if self.age(series) <= 1:
+            shown = {source: series.start.get(source, (0,) * len(sums)) for source, sums in series.sums.items()}
         back = {source: tuple([total - then for total, then in zip(series.sums[source], sums)])
                 for source, sums in shown.items()}
         series.sums.update(shown)

@@ -1,5 +1,4 @@
 """The collector's part of applications: answers about names, charts that grow, rows that are summed."""
-import ctypes
 import io
 import os
 import struct
@@ -7,40 +6,47 @@ import struct
 import pytest
 
 from ebpf_plugin import log
-from ebpf_plugin.collect import applications, counters
+from ebpf_plugin.collect import applications
+from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.config import apps_groups
 from ebpf_plugin.kernel import bpf, procfs
-from ebpf_plugin.model.series import DeclaredChart, Series, pack
+from ebpf_plugin.model.declared import Chart, Dimension, pack
 
 CONF = "web: nginx*\njvm: *kafka*\nlate: java\n"  # rows 1, 2, 3
-CALLS = Series("application", "incremental", 1, (0, 2), (), ())
-CHART = DeclaredChart("toy", "calls", "Calls", "calls/s", "Toys", 1, (CALLS,), "stacked", "apps")
+CHART = Chart("toy", "calls", "Calls", "calls/s", "Toys", 1, (Dimension("application", plus=(0, 2)),), "stacked", "apps")
 
 
 class Reader:
-    rows = {}
+    """Rows of counters as they were read; each of them has changed."""
+
+    values = {}
+
+    @property
+    def changed(self):
+        return list(self.values)
 
 
 class World:
-    """An Apps over dictionaries in place of the kernel's maps."""
+    """Applications over dictionaries in place of the kernel's maps."""
 
     def __init__(self, monkeypatch):
         self.maps = {"applications": {}, "apps_names": {}, "apps_asked": {}}
-        self.said, self.lines = [], {}
+        self.said, self.lines, self.questions = [], {}, 0
         monkeypatch.setattr(log, "_said", set())
         monkeypatch.setattr(log, "write", lambda level, text: self.said.append(text))
         monkeypatch.setattr(bpf, "map_update", self._update)
         monkeypatch.setattr(bpf, "map_delete", lambda name, key: self.maps[name].pop(key, None))
         monkeypatch.setattr(bpf, "map_lookup", self._lookup)
         monkeypatch.setattr(applications, "HashMap", lambda name, *_: self.Rows(self.maps[name], name))
-        monkeypatch.setattr(applications, "command_line", self.lines.get)
+        monkeypatch.setattr(procfs, "command_line", self.lines.get)
         self.names = {}
-        monkeypatch.setattr(applications, "name_of", self.names.get)
-        groups, self.reader, self.known = apps_groups.parse(CONF)[0], Reader(), {0}
-        self.reader.rows = {0: (1, 2, 3)}
-        self.apps = applications.Apps({
+        monkeypatch.setattr(procfs, "comm_of", self.names.get)
+        groups, self.reader = apps_groups.parse(CONF)[0], Reader()
+        self.row_set = RowSet(len(groups.ids))
+        self.reader.values = {0: (1, 2, 3)}
+        self.applications = applications.Applications({
             "rules": groups.rules, "names": groups.names, "ids": groups.ids, "tables": {name: name for name in self.maps},
-            "charts": pack((CHART,)), "processes": 99}, {"toy": self.reader}, self.known)
+            "charts": pack((CHART,)), "processes": 99}, {"toy": self.reader}, self.row_set)
 
     class Rows:
         def __init__(self, table, name):
@@ -68,14 +74,20 @@ class World:
         self.live(pid, line, row, task)
         self.maps["apps_asked"][struct.pack("=I", pid)] = applications.QUESTION.pack(comm, asked)
 
-    def tick(self, full=0, unasked=0, **samples):
-        return self.apps.tick(0, {"toy": (1, 2, 3), "apps": (full, unasked), **samples})
+    def tick(self, full=0, unasked=0, **counters):
+        self.questions += bool(self.maps["apps_asked"])
+        self.row_set.refresh()
+        return self.applications.tick(0, {"toy": (1, 2, 3), "apps": (full, unasked, self.questions), **counters})
+
+    def known(self):
+        self.row_set.refresh()
+        return set(self.row_set.rows)
 
     def row(self, pid):
         return applications.APPLICATION.unpack(self.maps["applications"][struct.pack("=I", pid)])
 
     def decided(self, comm):
-        return struct.unpack("=II", self.maps["apps_names"][applications.NAME.pack(comm)])
+        return struct.unpack("=II", self.maps["apps_names"][applications.COMM.pack(comm)])
 
 
 @pytest.fixture
@@ -86,7 +98,7 @@ def world(monkeypatch):
 def test_a_name_by_pattern_is_decided_for_good(world):
     world.ask(5, b"nginx-7")
     world.tick()
-    assert world.row(5) == (1, 0, 7) and world.decided(b"nginx-7") == (1, 0) and 1 in world.known
+    assert world.row(5) == (1, 0, 7) and world.decided(b"nginx-7") == (1, 0) and 1 in world.known()
     assert world.maps["apps_asked"] == {}
 
 
@@ -100,7 +112,7 @@ def test_a_name_that_a_command_line_may_overrule_is_asked_about_again(world, lin
 def test_a_name_of_no_group_stays(world):
     world.ask(5, b"sh", b"sh\0-c", row=1)
     world.tick()
-    assert world.row(5) == (1, 0, 7) and world.decided(b"sh") == (applications.STAYS, 1)
+    assert world.row(5) == (1, 0, 7) and world.decided(b"sh") == (applications.ROW_STAYS, 1)
 
 
 def test_the_first_process_is_not_moved(world):
@@ -130,7 +142,7 @@ def test_who_was_there_before_us_is_the_one_that_was_asked_about(world):
 
 
 def test_some_at_a_time(world):
-    for pid in range(10, 10 + applications.AT_A_TIME + 3):
+    for pid in range(10, 10 + applications.MAX_PER_TICK + 3):
         world.ask(pid, b"nginx")
     world.tick()
     assert len(world.maps["apps_asked"]) == 3
@@ -138,15 +150,19 @@ def test_some_at_a_time(world):
     assert not world.maps["apps_asked"]
 
 
-def test_the_first_tick_shows_what_is_and_a_row_that_comes_later_begins_at_zero(world):
-    """As for the host, what was counted before the first tick is the agent's baseline."""
-    (shown, values), = world.tick()
-    assert [line.id for line in shown.lines] == ["other"] and values == [4]
-    world.reader.rows = {0: (2, 2, 3), 1: (5, 0, 0)}
-    (shown, values), = world.tick()
-    assert [line.id for line in shown.lines] == ["other", "web"] and values == [5, 0]
+def test_a_row_that_comes_later_began_at_zero(world):
+    """What was counted before the first tick is the agent's baseline, as for the host."""
+    (chart, values), = world.tick()
+    assert [(dimension.id, dimension.start) for dimension in chart.dimensions] == [("other", None)]
+    assert values == (4,)
+    world.reader.values = {0: (2, 2, 3), 1: (5, 0, 0)}
+    world.row_set.add(1)
+    (chart, values), = world.tick()
+    assert [(dimension.id, dimension.start) for dimension in chart.dimensions] == [("other", None), ("web", 0)]
+    assert values == (5, 5)
     (again, values), = world.tick()
-    assert again is shown and values == [5, 5]
+    assert again is chart
+    assert values == (5, 5)
 
 
 def test_a_group_that_could_not_be_read_is_a_gap(world):
@@ -165,37 +181,37 @@ def test_a_table_that_stays_full_is_swept_seldom(world, monkeypatch):
     sweeps = []
     monkeypatch.setattr(os.path, "exists", lambda path: sweeps.append(path) or True)
     world.live(1)
-    for full in range(2 * applications.SELDOM + 2):
+    for full in range(2 * applications.RESCAN_TICKS + 2):
         world.tick(full)  # at the first tick nobody was refused yet
     assert sweeps == ["/proc/1"] * 3
 
 
 @pytest.mark.parametrize("line, row", [(b"java\0kafka.Kafka", 2), (b"java\0-jar", 3)])
 def test_everybody_is_looked_at_if_there_was_no_room_for_questions(world, monkeypatch, line, row):
-    monkeypatch.setattr(applications, "everybody", lambda: {
+    monkeypatch.setattr(procfs, "processes", lambda: {
         1: (b"nginx", 0), 5: (b"nginx-8", 1), 6: (b"java", 1), 7: (b"sh", 5), 8: (b"nginx", 1)})
     for pid in (1, 5, 6, 7):
         world.live(pid, row=3 if pid == 7 else 0, task=pid)
     world.lines[6] = line
-    for tick in range(applications.SELDOM):
+    for tick in range(applications.RESCAN_TICKS):
         assert world.row(5)[0] == 0
         world.tick(unasked=tick)
     assert [world.row(pid) for pid in (1, 5, 6, 7)] == [(0, 0, 1), (1, 0, 5), (row, 0, 6), (3, 0, 7)]
-    assert struct.pack("=I", 8) not in world.maps["applications"] and {0, 1, row} == world.known
+    assert struct.pack("=I", 8) not in world.maps["applications"] and {0, 1, row} == world.known()
     assert world.decided(b"nginx-8") == (1, 0)
 
 
 def test_everybody_is_looked_at_seldom_and_not_again_without_need(world, monkeypatch):
     looks = []
-    monkeypatch.setattr(applications, "everybody", lambda: looks.append(1) or {})
-    for tick in range(1, 4 * applications.SELDOM + 1):
-        world.tick(unasked=min(tick, 2 * applications.SELDOM - 1))
+    monkeypatch.setattr(procfs, "processes", lambda: looks.append(1) or {})
+    for tick in range(1, 4 * applications.RESCAN_TICKS + 1):
+        world.tick(unasked=min(tick, 2 * applications.RESCAN_TICKS - 1))
     assert len(looks) == 2
 
 
 def test_counters_that_could_not_be_read_are_as_they_were(world, monkeypatch):
-    monkeypatch.setattr(applications, "everybody", lambda: pytest.fail("looked"))
-    for _ in range(2 * applications.SELDOM):
+    monkeypatch.setattr(procfs, "processes", lambda: pytest.fail("looked"))
+    for _ in range(2 * applications.RESCAN_TICKS):
         world.tick(apps=None)
     assert world.said == []
 
@@ -211,70 +227,8 @@ def test_maps_that_cannot_be_read_are_told_once_and_charts_go_on(world, monkeypa
 
 def test_what_only_tries_whether_it_is_allowed_teaches_nothing(world):
     world.ask(5, b"nginx")
-    world.apps.read()
-    assert world.decided(b"") == (applications.STAYS, 0) and world.row(5)[0] == 0 and world.maps["apps_asked"]
-
-
-class Proc:
-    """/proc as {path in it: text}; what is not in it cannot be read."""
-
-    def __init__(self, monkeypatch, files):
-        self._files = {"/proc/" + path: text for path, text in files.items()}
-        monkeypatch.setattr(applications, "open", self._open, raising=False)
-        monkeypatch.setattr(applications.os, "listdir", lambda path: sorted({name.split("/")[2] for name in self._files}))
-
-    def _open(self, path, mode):
-        if path not in self._files:
-            raise FileNotFoundError(path)
-        return io.BytesIO(self._files[path])
-
-
-@pytest.mark.parametrize("stat, comm, name", [
-    (b"7 (sh) S 3 7 7", None, b"sh"), (b"7 (a) b (c)) S 3 7 7", None, b"a) b (c)"), (b"7 () S 3", None, b""),
-    (b"7 (C:\\\\x.exe) S 3 7", b"C:\\x.exe\n", b"C:\\x.exe"),  # proc_task_name() escapes \ and the end of line
-    (b"7 (a\\nb) S 3 7", b"a\nb\n", b"a\nb"),
-    # a kernel thread's is longer in /proc than what the kernel's programs see
-    (b"7 (kworker/u8:2-events_unbound) S 3", None, b"kworker/u8:2-ev"),
-    (b"7 (kworker\\u8:2-events_unbound) S 3", b"kworker\\u8:2-events_unbound\n", b"kworker\\u8:2-ev"),
-])
-def test_names_and_parents_of_everybody(monkeypatch, stat, comm, name):
-    files = {"7/stat": stat, "self/stat": b"no number", "meminfo": b"", **({} if comm is None else {"7/comm": comm})}
-    Proc(monkeypatch, files)
-    assert applications.everybody() == {7: (name, 3)}
-
-
-def test_who_ends_while_everybody_is_looked_at_is_left_out(monkeypatch):
-    Proc(monkeypatch, {"6/comm": b"its stat is gone\n", "7/stat": b"7 (a\\\\b) S 1", "8/stat": b"8 (sh) S 1"})
-    assert applications.everybody() == {8: (b"sh", 1)}
-
-
-def test_command_lines(monkeypatch):
-    Proc(monkeypatch, {"7/cmdline": b"java\0-jar\0", "8/cmdline": b"x" * 99999})
-    assert applications.command_line(7) == b"java\0-jar\0" and applications.command_line(9) is None
-    assert len(applications.command_line(8)) == 16384
-
-
-def test_rows_sum_to_the_host(monkeypatch):
-    monkeypatch.setattr(procfs, "read", lambda path: "0-1\n")
-    data = {0: [1, 2, 10, 20], 1: [0, 0, 0, 0], 3: [5, 0, 0, 2 ** 63]}  # of each row: two CPUs of two counters
-    marks, read = bytearray(4), []
-
-    def lookup(command, attributes):
-        _, _, key, value, _ = struct.unpack("=IIQQQ", attributes)
-        row = ctypes.c_uint32.from_address(key).value
-        read.append(row)
-        ctypes.memmove(value, struct.pack("=4Q", *data[row]), 32)
-
-    monkeypatch.setattr(bpf, "bpf", lookup)
-    monkeypatch.setattr(bpf, "map_lookup", lambda descriptor, key, size: bytes(marks[:size]))
-    known = {0}
-    rows = counters.Rows(9, 2, 8, 4, known)
-    assert rows.read() == (11, 22) and rows.rows == {0: (11, 22)}
-    marks[3] = 1
-    known.add(1)
-    del read[:]
-    assert rows.read() == (16, 2 ** 63 + 22)
-    assert read == [0, 1, 3] and rows.rows[3] == (5, 2 ** 63) and rows.rows[1] == (0, 0)
+    world.applications.read()
+    assert world.decided(b"") == (applications.ROW_STAYS, 0) and world.row(5)[0] == 0 and world.maps["apps_asked"]
 
 
 def test_exec_while_a_command_line_is_read(world, monkeypatch):
@@ -287,7 +241,7 @@ def test_exec_while_a_command_line_is_read(world, monkeypatch):
         world.names[pid] = b"nginx-1"
         return b"java\0-jar"
 
-    monkeypatch.setattr(applications, "command_line", line)
+    monkeypatch.setattr(procfs, "command_line", line)
     world.tick()
     assert world.row(5)[0] == 1
 
@@ -301,7 +255,7 @@ def test_a_question_that_is_asked_anew_while_others_are_answered(world, monkeypa
             world.ask(5, b"java", b"java\0-jar")
         return world.lines[pid]
 
-    monkeypatch.setattr(applications, "command_line", line)
+    monkeypatch.setattr(procfs, "command_line", line)
     world.tick()
     world.tick()
     assert world.row(5)[0] == 3
@@ -309,7 +263,7 @@ def test_a_question_that_is_asked_anew_while_others_are_answered(world, monkeypa
 
 def test_one_that_changes_its_name_all_the_time(world, monkeypatch):
     names = iter(b"nginx-%d" % i for i in range(99))
-    monkeypatch.setattr(applications, "name_of", lambda pid: next(names))
+    monkeypatch.setattr(procfs, "comm_of", lambda pid: next(names))
     world.ask(5, b"nginx", b"")
     world.tick()
     assert world.row(5)[0] == 1 and next(names) == b"nginx-%d" % applications.TRIES

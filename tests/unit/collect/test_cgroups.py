@@ -16,8 +16,9 @@ import pytest
 from ebpf_plugin import log
 from ebpf_plugin.collect import cgroups
 from ebpf_plugin.collect.cgroups import Cgroups, mount_of_version_2, name_of
+from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.kernel import bpf
-from ebpf_plugin.model.series import DeclaredChart, Series, pack
+from ebpf_plugin.model.declared import Chart, Dimension, pack
 from ebpf_plugin.outputs import netdata
 
 ID = "0123456789ab" + "cdef" * 13
@@ -132,21 +133,27 @@ def test_systemds_escapes(path, name):
 
 
 FIRST = 5
-CALLS = DeclaredChart("toy", "calls", "Calls", "calls/s", "Toys", 1,
-                      (Series("application", "incremental", 1, (0, 2), (), ()),), "stacked", "apps")
-OTHERS = DeclaredChart("more", "others", "Others", "calls/s", "Toys", 2,
-                       (Series("application", "incremental", 1, (0,), (), ()),), "stacked", "apps")
+CALLS = Chart("toy", "calls", "Calls", "calls/s", "Toys", 1, (Dimension("application", plus=(0, 2)),), "stacked", "apps")
+OTHERS = Chart("more", "others", "Others", "calls/s", "Toys", 2, (Dimension("application", plus=(0,)),), "stacked", "apps")
 
 
 class Reader:
-    """As counters.Rows: what is not known is not read, and stays as it was read last."""
+    """As rows.Counters: what is not in the set is not read, and stays as it was read last."""
 
-    def __init__(self, counted, known):
-        self.counted, self.known, self.rows = counted, known, {}
+    def __init__(self, counted, row_set):
+        self.counted, self.row_set, self.values, self.changed = counted, row_set, {}, []
 
     def read(self):
-        for row in self.known:
-            self.rows[row] = tuple(self.counted.get(row, (0, 0, 0)))
+        self.row_set.refresh()
+        self.changed = []
+        for row in self.row_set.rows:
+            value = tuple(self.counted.get(row, (0, 0, 0)))
+            if self.values.get(row) != value:
+                self.values[row] = value
+                self.changed.append(row)
+
+    def row(self, row):
+        return self.values.get(row, (0, 0, 0))
 
 
 class World:
@@ -163,13 +170,13 @@ class World:
         monkeypatch.setattr(bpf, "map_delete", self._delete)
         monkeypatch.setattr(cgroups, "HashMap", lambda name, *_: self.Table(self, name))
         monkeypatch.setattr(netdata, "write", self._draw)
-        self.known = {0, FIRST}
+        self.row_set = RowSet(FIRST)
         self.counted = {"toy": {}, "more": {}}
-        self.readers = {group: Reader(counted, self.known) for group, counted in self.counted.items()}
+        self.readers = {group: Reader(counted, self.row_set) for group, counted in self.counted.items()}
         self.cgroups = Cgroups({"tables": {name: name for name in self.maps}, "charts": pack((CALLS, OTHERS)),
-                                "first": FIRST, "mount": self.mount}, self.readers, self.known)
+                                "first": FIRST, "mount": self.mount}, self.readers, self.row_set)
         self.agent, self.texts, self._now = Agent(), [], 0
-        self.protocol = netdata.Protocol((), 1)
+        self.output = netdata.Netdata()
         self.total = {"calls": 0, "others": 0}
         self.begun = None
         self._trees, self._gone = 0, 0
@@ -228,22 +235,22 @@ class World:
 
     def tick(self, gaps=(), late=lambda: None):
         """`late` happens when the counters have been read and nobody has looked at the groups."""
-        samples = {}
+        counters = {}
         for group, reader in self.readers.items():
-            samples[group] = None if group in gaps else (0, 0, 0)
+            counters[group] = None if group in gaps else (0, 0, 0)
             if group not in gaps:
                 reader.read()
         late()
         self._now += 1
-        pairs = self.cgroups.tick(self._now, samples)
-        assert {name for _, name in self.cgroups._begun} <= set(self.cgroups._rows)
-        for shown, values in pairs:
-            assert len(shown.lines) == len(values) and shown.type == "cgroups"
-            assert all(value >= 0 for value in values)
+        sample = self.cgroups.tick(self._now, counters)
+        for chart, values in sample:
+            assert len(chart.dimensions) == len(values)
+            assert (chart.type, chart.by) == ("cgroups", "cgroup")
+            assert all(value >= 0 for value in values), values
         if self.begun is None:
-            self.begun = dict(self.total)  # what is found at first is not shown (steady.tick)
+            self.begun = dict(self.total)  # the first sample is not shown (daemon.tick)
             return
-        self.protocol.show(self._now, (), pairs)
+        self.output.show(self._now, sample)
 
     def ticks(self, number):
         for _ in range(number):
@@ -252,7 +259,7 @@ class World:
     def until_forgotten(self):
         """Up to the tick in which it is looked for those that have gone, and two more, in which they may leave."""
         self.tick()
-        while self.cgroups._ticks % cgroups.SELDOM:
+        while self.cgroups._ticks % cgroups.RESCAN_TICKS:
             self.tick()
         self.ticks(2)
 
@@ -289,7 +296,7 @@ def test_a_name_comes(world):
     # the kernel has asked, and what it had counted by then is in `other`
     assert world.dims() == {"other": 6, "nginx": 0} and world.maps["cgroups_asked"] == {}
     assert struct.pack("=Q", number) in world.maps["cgroup_rows"]
-    assert FIRST + world.row("/system.slice/nginx.service") in world.known
+    assert FIRST + world.row("/system.slice/nginx.service") in world.row_set._known
     world.event("/system.slice/nginx.service", 5)
     world.tick()
     assert world.dims() == {"other": 6, "nginx": 10} and world.dims("others") == {"other": 3, "nginx": 5}
@@ -299,11 +306,11 @@ def test_a_name_comes(world):
 
 def test_what_happens_for_nobody_has_no_charts(monkeypatch, tmp_path):
     """Timers send TCP's segments again, and who has ended is in no control group any more."""
-    charts = [CALLS._replace(id=id_) for id_ in ("task_close", "task_exit", "bandwidth_tcp_retransmit")]
+    charts = [CALLS.replaced(id=id_) for id_ in ("task_close", "task_exit", "bandwidth_tcp_retransmit")]
     found = Cgroups({"tables": {"cgroup_rows": 1, "cgroups_asked": 2}, "charts": pack(charts), "first": FIRST,
-                     "mount": str(tmp_path)}, {"toy": Reader({}, set())}, set())
-    monkeypatch.setattr(cgroups.Cgroups, "_answer", lambda self: None)
-    assert [shown.full_id for shown, _ in found.tick(1, {"toy": ()})] == ["cgroups.task_exit"]
+                     "mount": str(tmp_path)}, {"toy": Reader({}, RowSet())}, RowSet())
+    monkeypatch.setattr(cgroups.Cgroups, "_answer", lambda self, now: None)
+    assert [chart.full_id for chart, _ in found.tick(1, {"toy": ()})] == ["cgroups.task_exit"]
 
 
 def test_it_is_declared_once(world):
@@ -311,7 +318,7 @@ def test_it_is_declared_once(world):
     world.event("/a.service")
     world.ticks(5)
     assert world.agent.declared.count("a") == 2 and world.agent.declared.count("cgroups.calls") == 2
-    world.ticks(cgroups.SELDOM)
+    world.ticks(cgroups.RESCAN_TICKS)
     assert world.agent.declared.count("a") == 2
 
 
@@ -417,7 +424,7 @@ def test_more_names_than_rows(world):
         world.make("/n%d.service" % number)
         world.event("/n%d.service" % number)
     world.tick()
-    assert len(world.dims()) == cgroups.ROWS and max(world.known) < FIRST + cgroups.ROWS
+    assert len(world.dims()) == cgroups.ROWS and max(world.row_set._known) < FIRST + cgroups.ROWS
     assert len(world.said) == 1 and "more than %d" % (cgroups.ROWS - 1) in world.said[0]
     for number in range(cgroups.ROWS + 3):
         world.event("/n%d.service" % number)
@@ -473,7 +480,7 @@ def test_the_last_events_of_a_name_that_goes(world, gaps):
     world.make("/a.service")
     world.event("/a.service")
     world.ticks(2)
-    while (world.cgroups._ticks + 1) % cgroups.SELDOM:
+    while (world.cgroups._ticks + 1) % cgroups.RESCAN_TICKS:
         world.tick()
 
     def late():
@@ -574,7 +581,7 @@ def test_a_tree_is_looked_through_only_if_it_must_be(world):
     world.event("/a.service")
     world.tick()
     trees = world._trees
-    world.ticks(cgroups.SELDOM)
+    world.ticks(cgroups.RESCAN_TICKS)
     assert world._trees == trees + 1
 
 
@@ -616,8 +623,8 @@ def test_ids_are_each_once(world, paths):
         world.make(path)
         world.event(path)
         world.tick()
-    for shown in world.cgroups._shown:
-        ids = [line.id for line in shown.lines]
+    for chart in world.cgroups._charts:
+        ids = [dimension.id for dimension in chart.chart.dimensions]
         assert len(ids) == len(set(ids)) == 3
     for path, amount in zip(paths, (3, 500)):
         world.event(path, amount)
@@ -652,13 +659,13 @@ def test_whatever_comes_and_goes(tmp_path_factory, steps):
                 world.tick()
                 world.remove(live.pop(which))
             elif what in ("tick", "gap"):
-                if (world.cgroups._ticks + 1) % cgroups.SELDOM == 0 or world.maps["cgroups_asked"]:
+                if (world.cgroups._ticks + 1) % cgroups.RESCAN_TICKS == 0 or world.maps["cgroups_asked"]:
                     what = "tick"
                 world.tick(gaps={"toy"} if what == "gap" else ())
             elif what == "forget":
                 world.until_forgotten()
                 assert len(world.maps["cgroup_rows"]) <= len(live)
-            ids = [line.id for line in world.cgroups._shown[0].lines]
+            ids = [dimension.id for dimension in world.cgroups._charts[0].chart.dimensions]
             assert len(ids) == len(set(ids)) <= 5 and ids[0] == "other"
             assert all(drawn.get(name, 0) <= amount for name, amount in world.drawn().items())
             drawn = world.drawn()

@@ -11,10 +11,10 @@ import pytest
 
 from ebpf_plugin import log, simple_patterns
 from ebpf_plugin.collect import connections
-from ebpf_plugin.collect.connections import CHARTS, Connections
-from ebpf_plugin.collect.flows import KEY
+from ebpf_plugin.collect.connections import CHARTS, KEY, Connections, text_of
 from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.load.loader import AttachedHook
 from ebpf_plugin.outputs import netdata, netdata_protocol
 
 V4 = bytes(10) + b"\xff\xff"
@@ -57,7 +57,7 @@ class Names:
         self.asked.append(address)
         return self.known.get(address)
 
-    def is_hidden(self, address):
+    def is_excluded(self, address):
         name = self.known.get(address)
         return name is not None and not simple_patterns.passes(self.hide, name)
 
@@ -78,11 +78,12 @@ class Network:
         self.map = Map()
         monkeypatch.setattr(connections, "HashMap", lambda *_: self.map)
         monkeypatch.setattr(netdata, "write", self._take)
-        hooks = {name: {"method": "probe" if name in attached else None} for name in [hook.name for hook in NETWORK.hooks]}
+        hooks = {hook.name: AttachedHook("probe" if hook.name in attached else None, (), ()) for hook in NETWORK.hooks}
         viewer = Viewer(None, None, most, dict(names), resolver is not None, simple_patterns.parse("*"))
         plan = marshal.loads(marshal.dumps(connections.plan(NETWORK, "entry", hooks, viewer, 7, 100)))
         self.connections = Connections(plan, resolver)
-        self.agent, self.view = Agent(), netdata.Protocol(())
+        self.agent, self.output = Agent(), netdata.Netdata()
+        self.connections.tick(0, {"network": (0,) * len(NETWORK.counters)})  # the first tick, which is not shown
         self.counters, self._born, self._now = [0] * len(NETWORK.counters), itertools.count(1), 0
         self.text = ""
 
@@ -98,14 +99,14 @@ class Network:
     def look(self, *keys):
         self.move(*keys)
         self._now += 1
-        pairs = self.connections.tick(self._now, {"network": tuple(self.counters)})
-        self.view.show(self._now, (), pairs)
-        return pairs
+        sample = self.connections.tick(self._now, {"network": tuple(self.counters)})
+        self.output.show(self._now, sample)
+        return sample
 
-    def lines(self, chart="outbound_bytes"):
+    def names(self, chart="outbound_bytes"):
         """{id: name} of what is declared now."""
-        shown = {each.id: each for each, _ in self.connections.tick(self._now, {"network": tuple(self.counters)})}[chart]
-        return {line.id: line.name for line in shown.lines}
+        charts = {found.id: found for found, _ in self.connections.tick(self._now, {"network": tuple(self.counters)})}
+        return {dimension.id: dimension.name for dimension in charts[chart].dimensions}
 
 
 WEB, DNS, SSH = outbound("10.0.0.1"), outbound("10.0.0.2", 53, 17), inbound(22)
@@ -113,18 +114,18 @@ WEB, DNS, SSH = outbound("10.0.0.1"), outbound("10.0.0.2", 53, 17), inbound(22)
 
 def test_all_charts_with_other_last(network):
     pairs = network().look(WEB, DNS, SSH)
-    assert [shown.id for shown, _ in pairs] == [chart[0] for chart in CHARTS]
-    assert [[line.id for line in shown.lines] for shown, _ in pairs] == [
+    assert [chart.id for chart, _ in pairs] == [found[0] for found in CHARTS]
+    assert [[dimension.id for dimension in chart.dimensions] for chart, _ in pairs] == [
         ["53_UDP_10.0.0.2_sent", "53_UDP_10.0.0.2_recv", "443_TCP_10.0.0.1_sent", "443_TCP_10.0.0.1_recv",
          "other_ALL_other_sent", "other_ALL_other_recv"]] * 2 + [
         ["443_TCP_10.0.0.1", "other_ALL_other"]] + [
         ["22_TCP_sent", "22_TCP_recv", "other_ALL_sent", "other_ALL_recv"]] * 2
-    assert all(len(values) == len(shown.lines) for shown, values in pairs)
-    assert {shown.group for shown, _ in pairs} == {"network"} and {shown.kind for shown, _ in pairs} == {"stacked"}
+    assert all(len(values) == len(chart.dimensions) for chart, values in pairs)
+    assert {chart.group for chart, _ in pairs} == {"network"} and {chart.kind for chart, _ in pairs} == {"stacked"}
 
 
 @pytest.mark.parametrize("attached, charts", [
-    (HOOKS, {chart[0] for chart in CHARTS}),
+    (HOOKS, {found[0] for found in CHARTS}),
     ((), set()),
     (("tcp_close",), set()),
     (("retransmit",), {"outbound_retransmit"}),
@@ -132,7 +133,7 @@ def test_all_charts_with_other_last(network):
 ])
 def test_a_chart_of_which_nothing_is_measured_is_absent(network, attached, charts):
     played = network(attached)
-    assert {shown.id for shown, _ in played.look()} == charts
+    assert {chart.id for chart, _ in played.look()} == charts
     assert {name.partition(".")[2] for name in played.agent.charts} == charts
 
 
@@ -140,7 +141,7 @@ def test_a_chart_of_which_nothing_is_measured_is_absent(network, attached, chart
     each for number in range(len(HOOKS) + 1) for each in itertools.combinations(HOOKS, number)])
 def test_what_is_not_measured_is_not_declared(network, attached):
     played = network(attached)
-    pairs = {shown.id: [line.id for line in shown.lines] for shown, _ in played.look(WEB, DNS, SSH)}
+    pairs = {chart.id: [dimension.id for dimension in chart.dimensions] for chart, _ in played.look(WEB, DNS, SSH)}
     for chart in ("outbound_bytes", "outbound_packets"):
         ids = pairs.get(chart, [])
         for proto, identity in (("tcp", "443_TCP_10.0.0.1"), ("udp", "53_UDP_10.0.0.2")):
@@ -159,7 +160,7 @@ def test_values_are_those_of_the_lines(network):
         for number, what in enumerate(("sent", "sent_packets", "received", "received_packets")):
             played.counters[NETWORK.counters.index("tcp_%s_%s" % (side, what))] += 1000 * (first + number)
     played.counters[NETWORK.counters.index("out_retransmits")] += 70
-    pairs = {shown.id: dict(zip([line.id for line in shown.lines], values)) for shown, values in played.look()}
+    pairs = {chart.id: dict(zip([dimension.id for dimension in chart.dimensions], values)) for chart, values in played.look()}
     assert pairs == {
         "outbound_bytes": {"443_TCP_10.0.0.1_sent": 1, "443_TCP_10.0.0.1_recv": 3,
                            "other_ALL_other_sent": 999, "other_ALL_other_recv": 2997},
@@ -172,9 +173,9 @@ def test_values_are_those_of_the_lines(network):
 
 
 def test_bytes_that_are_sent_are_below_zero(network):
-    for shown, _ in network().look(WEB, SSH):
-        assert {line.multiplier for line in shown.lines if line.id.endswith("_sent")} <= {-1}
-        assert {line.multiplier for line in shown.lines if not line.id.endswith("_sent")} == {1}
+    for chart, _ in network().look(WEB, SSH):
+        assert {dimension.multiplier for dimension in chart.dimensions if dimension.id.endswith("_sent")} <= {-1}
+        assert {dimension.multiplier for dimension in chart.dimensions if not dimension.id.endswith("_sent")} == {1}
 
 
 KEYS = st.lists(st.builds(
@@ -189,13 +190,13 @@ KEYS = st.lists(st.builds(
 @given(keys=KEYS)
 def test_ids_are_valid_and_unique(keys):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for shown, _ in Network(monkeypatch).look(*keys):
-            ids = [line.id for line in shown.lines]
+        for chart, _ in Network(monkeypatch).look(*keys):
+            ids = [dimension.id for dimension in chart.dimensions]
             assert len(ids) == len(set(ids))
             assert all(len(identity) <= 60 for identity in ids)
-            list(netdata_protocol.chart(shown, 1))
-            if shown.id.endswith("_bytes"):
-                assert len(ids) == 2 + 2 * sum(key[-1] == shown.id.startswith("in") for key in keys)
+            list(netdata_protocol.chart(chart, 1))
+            if chart.id.endswith("_bytes"):
+                assert len(ids) == 2 + 2 * sum(key[-1] == chart.id.startswith("in") for key in keys)
 
 
 HOSTILE = ("it's", 'a"b', "a\nDISABLE\n", "x" * 15000, "\udcff\udc80", "", " ", "=", "\\", "\x00", "' 'obsolete' '",
@@ -247,7 +248,7 @@ def test_names(network, keys, names, hosts, expected):
         # the busiest first
         played.move(key, amounts=(1000 - number,) * 5)
     played.look()
-    found = [name[:-len("_recv")] for identity, name in played.lines().items() if identity.endswith("_recv")][:-1]
+    found = [name[:-len("_recv")] for identity, name in played.names().items() if identity.endswith("_recv")][:-1]
     assert found == expected
 
 
@@ -255,7 +256,7 @@ def test_names_of_services_that_are_served(network):
     names = {(22, "TCP"): "ssh", (80, "TCP"): "web", (8080, "TCP"): "web"}
     played = network(names=names)
     played.look(SSH, inbound(80), inbound(8080), inbound(9))
-    found = [name for identity, name in played.lines("inbound_bytes").items() if identity.endswith("_sent")]
+    found = [name for identity, name in played.names("inbound_bytes").items() if identity.endswith("_sent")]
     assert sorted(found) in [
         ["9:TCP_sent", "other:ALL_sent", "ssh:TCP_sent", "web:TCP (%s)_sent" % port, "web:TCP_sent"] for port in (80, 8080)]
 
@@ -263,18 +264,18 @@ def test_names_of_services_that_are_served(network):
 def test_other_is_called_as_people_know_it(network):
     played = network()
     played.look()
-    assert played.lines() == {"other_ALL_other_sent": "other:ALL:other_sent", "other_ALL_other_recv": "other:ALL:other_recv"}
-    assert played.lines("inbound_bytes") == {"other_ALL_sent": "other:ALL_sent", "other_ALL_recv": "other:ALL_recv"}
+    assert played.names() == {"other_ALL_other_sent": "other:ALL:other_sent", "other_ALL_other_recv": "other:ALL:other_recv"}
+    assert played.names("inbound_bytes") == {"other_ALL_sent": "other:ALL_sent", "other_ALL_recv": "other:ALL_recv"}
 
 
 def test_a_name_that_comes_later_changes_no_id(network):
     resolver = Names()
     played = network(resolver=resolver)
     played.look(WEB)
-    before = played.lines()
+    before = played.names()
     resolver.learn("10.0.0.1", "www.example.com")
     played.look(WEB)
-    after = played.lines()
+    after = played.names()
     assert list(before) == list(after)
     assert before["443_TCP_10.0.0.1_sent"] == "443:TCP:10.0.0.1_sent"
     assert after["443_TCP_10.0.0.1_sent"] == "443:TCP:www.example.com_sent"
@@ -298,10 +299,10 @@ def test_a_hidden_name_is_not_shown(network):
     played.look(WEB, DNS)
     resolver.learn("10.0.0.1", "db.secret")
     played.look(WEB, DNS)
-    assert not [identity for identity in played.lines() if "10.0.0.1" in identity]
+    assert not [identity for identity in played.names() if "10.0.0.1" in identity]
     for _ in range(20):
         played.look(WEB, DNS)
-    assert not [identity for identity in played.lines() if "10.0.0.1" in identity]
+    assert not [identity for identity in played.names() if "10.0.0.1" in identity]
     assert "secret" not in played.text
     assert played.agent.charts["ebpf.outbound_bytes"]["443_TCP_10.0.0.1_sent"][2]
 
@@ -315,7 +316,7 @@ def test_another_port_of_a_hidden_name_is_not_shown_either(network):
     for _ in range(3):
         played.look(outbound("10.0.0.1", 5432))
     assert "secret" not in played.text
-    assert not [identity for identity in played.lines() if "10.0.0.1" in identity]
+    assert not [identity for identity in played.names() if "10.0.0.1" in identity]
 
 
 def test_memory_of_hidden_ones_is_bounded(network):
@@ -343,7 +344,7 @@ def test_a_map_that_cannot_be_read_is_a_gap(network, monkeypatch):
     played.map.error = None
     played.connections.read()
     assert len(played.look(WEB)) == 5
-    assert lines == ["cannot read the groups of connections: Operation not permitted; their charts have a gap"]
+    assert lines == ["cannot read the connections: Operation not permitted; their charts have a gap"]
 
 
 def test_counters_that_cannot_be_read_are_a_gap(network):
@@ -352,11 +353,11 @@ def test_counters_that_cannot_be_read_are_a_gap(network):
 
 
 def test_the_plan_is_plain_and_names_the_right_counters():
-    hooks = {hook.name: {"method": "probe"} for hook in NETWORK.hooks}
+    hooks = {hook.name: AttachedHook("probe", (), ()) for hook in NETWORK.hooks}
     viewer = Viewer(None, None, 9, {(1, "TCP"): "\udcff"}, True, simple_patterns.parse("!a b"))
     plan = connections.plan(NETWORK, "entry", hooks, viewer, 7, 100)
     assert marshal.loads(marshal.dumps(plan)) == plan
-    assert (plan["map"], plan["room"], plan["most"], plan["hosts"]) == (7, 100, 9, True)
+    assert (plan["map"], plan["entries"], plan["limit"], plan["hosts"]) == (7, 100, 9, True)
     totals = {side: [[NETWORK.counters[place] for place in places] for places in of_side]
               for side, of_side in dict(plan["totals"]).items()}
     assert totals["out"] == [
@@ -371,4 +372,29 @@ def test_at_most_as_many_as_are_wanted(network):
     played = network(most=3)
     for number in range(40):
         played.look(*(outbound("10.0.0.%d" % (number + other)) for other in range(4)))
-        assert len(played.lines()) <= 2 * 3 + 2
+        assert len(played.names()) <= 2 * 3 + 2
+
+
+@pytest.mark.parametrize("address, text", [
+    ("00000000000000000000ffff0a000001", "10.0.0.1"),
+    ("00000000000000000000ffffffffffff", "255.255.255.255"),
+    ("20010db8000000000000000000000001", "2001:db8::1"),
+    ("00000000000000000000000000000000", "::"),
+    ("00000000000000000000000000000001", "::1"),
+    ("fe80000000000000020000fffe000001", "fe80::200:ff:fe00:1"),
+])
+def test_addresses_as_people_write_them(address, text):
+    assert text_of(bytes.fromhex(address)) == text
+
+
+@pytest.mark.parametrize("packed, identity", [
+    (outbound("10.0.0.1"), "443_TCP_10.0.0.1"),
+    (outbound("10.0.1.2", proto=17), "443_UDP_10.0.1.2"),
+    (KEY.pack(bytes(16), 53, 17, 1), "53_UDP"),
+    (KEY.pack(bytes(15) + b"\1", 65535, 6, 0), "65535_TCP_--1"),
+    (KEY.pack(bytes.fromhex("20010db8000000000000000000000001"), 0, 6, 0), "0_TCP_2001-db8--1"),
+])
+def test_ids(network, packed, identity):
+    described, name, labels = network().connections._describe(packed)
+    assert (described, name) == (identity, "")
+    assert dict(labels)["protocol"] == ("UDP" if "UDP" in identity else "TCP")

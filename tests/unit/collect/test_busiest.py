@@ -1,11 +1,12 @@
-"""Which groups of connections are shown, and that no byte is counted twice or goes back, whatever the kernel's map does."""
+"""Which rows become series, and that nothing is counted twice or goes back, whatever the kernel's map does."""
 from fakes import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
-from ebpf_plugin.collect import flows
-from ebpf_plugin.collect.flows import IDLE, KEY, STAYS, Direction
+from ebpf_plugin.collect import busiest
+from ebpf_plugin.collect.busiest import IDLE, MIN_LIFETIME, SOURCE, Busiest
+from ebpf_plugin.collect.connections import KEY
 
 
 def key(number, inbound=0, protocol=6):
@@ -33,29 +34,42 @@ class Kernel:
         self.rows.pop(name, None)
 
 
-class Viewer:
-    """What the agent makes of a Direction: differences of what is sent under a name."""
+def describe(key):
+    return key.hex(), "", ()
 
-    def __init__(self, direction):
-        self.direction, self.last, self.drawn, self.other, self.falls = direction, {}, {}, None, []
-        self._flows = {}
+
+def busiest_of(limit):
+    """A Busiest after its first tick, which is not shown."""
+    found = Busiest(limit, 5, describe)
+    found.tick(0, [], [0] * 5)
+    return found
+
+
+class Agent:
+    """What the agent makes of a Busiest: it takes the first value of a series for where it began, and draws differences."""
+
+    def __init__(self, chosen):
+        self.chosen, self.last, self.drawn, self.other, self.falls = chosen, {}, {}, None, []
+        self._series, self._ticks = {}, {}
 
     def look(self):
-        for name, flow in self.direction.shown.items():
+        for name, series in self.chosen.table.live.items():
+            sums = series.sums[SOURCE]
             before = self.last.get(name)
-            if before is not None and flow is not self._flows[name]:
-                # retired so long ago that it is forgotten: the agent has removed it, too
-                self.falls += [(name, before, flow.sums)] if any(flow.sums) else []
-                before = None
-            self._flows[name] = flow
-            if before is not None:
-                self.falls += [(name, a, b) for a, b in zip(before, flow.sums) if b < a]
-                drawn = self.drawn.get(name, [0] * 5)
-                self.drawn[name] = [a + c - b for a, b, c in zip(drawn, before, flow.sums)]
-            self.last[name] = list(flow.sums)
+            if self._series.get(name) is not series or self._ticks[name] != series.tick:
+                start = series.start[SOURCE]
+                # one that came back goes on where it was, unless that was so long ago that it is forgotten
+                if before is not None and self._series[name] is series:
+                    self.falls += [(name, a, b) for a, b in zip(before, start) if a != b]
+                self.last[name], self._series[name], self._ticks[name] = list(start), series, series.tick
+                continue
+            self.falls += [(name, a, b) for a, b in zip(before, sums) if b < a]
+            drawn = self.drawn.get(name, [0] * 5)
+            self.drawn[name] = [a + c - b for a, b, c in zip(drawn, before, sums)]
+            self.last[name] = list(sums)
         if self.other is not None:
-            self.falls += [("other", a, b) for a, b in zip(self.other, self.direction.other) if b < a]
-        self.other = list(self.direction.other)
+            self.falls += [("other", a, b) for a, b in zip(self.other, self.chosen.other) if b < a]
+        self.other = list(self.chosen.other)
 
 
 FEW = settings(FUZZ, max_examples=100)
@@ -64,15 +78,15 @@ AMOUNTS = st.tuples(*[st.integers(0, 10 ** 6)] * 5)
 NAMES = st.integers(0, 7)
 MOVES = st.lists(st.tuples(NAMES, AMOUNTS), max_size=8)
 TICKS = st.lists(
-    st.tuples(st.sampled_from((1, 1, 1, 30, STAYS, IDLE + 1)), MOVES, st.lists(NAMES, max_size=3), MOVES,
+    st.tuples(st.sampled_from((1, 1, 1, 30, MIN_LIFETIME, IDLE + 1)), MOVES, st.lists(NAMES, max_size=3), MOVES,
               st.lists(NAMES, max_size=1)),
     min_size=1, max_size=40)
 
 
 def play(most, script, hiding=False, skewed=True):
-    """Yields (Direction, Kernel, Viewer, totals that were read, whether nobody has left so far) for each tick."""
-    kernel, direction = Kernel(), Direction(most)
-    viewer, now, hidden, calm = Viewer(direction), 1000.0, set(), True
+    """Yields (Busiest, Kernel, Agent, totals that were read, whether no series has left so far) for each tick."""
+    kernel, chosen = Kernel(), busiest_of(most)
+    agent, now, hidden, calm = Agent(chosen), 1000.0, set(), True
     for seconds, before, evicted, between, hide in script:
         now += seconds
         for name, amounts in before:
@@ -83,36 +97,49 @@ def play(most, script, hiding=False, skewed=True):
         for name, amounts in between if skewed else ():
             kernel.moved(key(name), amounts)
         if hiding:
-            # a name that the resolver has forgotten hides nobody
+            # a name that the resolver has forgotten excludes no series
             hidden ^= set(map(key, hide))
-        was = set(direction.shown)
-        changed = direction.tick(now, list(kernel.rows.items()), totals, hidden.__contains__)
-        assert not set(direction.shown) & hidden
-        assert changed or was == set(direction.shown)
-        viewer.look()
-        calm = calm and not was - set(direction.shown)
-        yield direction, kernel, viewer, totals, calm
+        was, version = set(chosen.table.live), chosen.table.version
+        chosen.tick(now, list(kernel.rows.items()), totals, hidden.__contains__)
+        assert not set(chosen.table.live) & hidden
+        assert chosen.table.version != version or was == set(chosen.table.live)
+        agent.look()
+        calm = calm and not was - set(chosen.table.live)
+        yield chosen, kernel, agent, totals, calm
 
 
 @FEW
 @given(most=st.integers(0, 9), script=TICKS)
 def test_nothing_goes_back_and_no_more_than_most_are_shown(most, script):
-    for direction, _, viewer, _, _ in play(most, script):
-        assert len(direction.shown) <= most
-        for flow in direction.shown.values():
-            assert all(amount >= 0 for amount in flow.sums)
-    assert viewer.falls == []
+    for chosen, _, agent, _, _ in play(most, script):
+        assert len(chosen.table.live) <= most
+        for series in chosen.table.live.values():
+            assert all(amount >= 0 for amount in series.sums[SOURCE])
+        ids = [series.id for series in chosen.table.live.values()]
+        assert len(ids) == len(set(ids)), ids
+    assert agent.falls == []
+
+
+@FEW
+@given(most=st.integers(0, 9), script=TICKS)
+def test_shown_and_other_are_the_total_at_each_tick(most, script):
+    """Of the series that are there and those that have left, as an output without a baseline of its own has them."""
+    for chosen, _, _, totals, _ in play(most, script, skewed=False):
+        everything = [*chosen.table.live.values(), *chosen.table._retired.values()]
+        if len(everything) < 2 * most:  # none is forgotten
+            sums = [sum(series.sums[SOURCE][place] for series in everything) for place in range(5)]
+            assert [a + b for a, b in zip(sums, chosen.other)] == totals
 
 
 def check_the_balance(most, script, hiding=False):
     """After two ticks in which nothing moves, what was moved while we looked is drawn: once."""
     script = script + [(1, [], [], [], [])] * 2
     first = None
-    for direction, kernel, viewer, _, calm in play(most, script, hiding, skewed=False):
+    for chosen, kernel, agent, _, calm in play(most, script, hiding, skewed=False):
         if first is None:
             # what is in the first values the agent only remembers
-            first = list(direction.other)
-    drawn = [sum(of[place] for of in viewer.drawn.values()) + direction.other[place] - first[place] for place in range(5)]
+            first = list(chosen.other)
+    drawn = [sum(of[place] for of in agent.drawn.values()) + chosen.other[place] - first[place] for place in range(5)]
     total = [amount - begin for amount, begin in zip(kernel.totals, first)]
     assert all(a <= b for a, b in zip(drawn, total)), "counted twice: %s of %s" % (drawn, total)
     assert drawn == total or not calm, "lost: %s of %s" % (drawn, total)
@@ -136,9 +163,9 @@ def test_skew_loses_nothing_for_long(most, script):
     """Rows that are read later than the totals have more in them: `other` waits, and catches up."""
     script = script + [(1, [(0, (10 ** 9,) * 5)], [], [], []), (1, [], [], [], []), (1, [], [], [], [])]
     first = None
-    for direction, kernel, viewer, _, calm in play(most, script):
-        first = first or (list(direction.other), list(viewer.other))
-    drawn = [sum(of[place] for of in viewer.drawn.values()) + direction.other[place] for place in range(5)]
+    for chosen, kernel, agent, _, calm in play(most, script):
+        first = first or (list(chosen.other), list(agent.other))
+    drawn = [sum(of[place] for of in agent.drawn.values()) + chosen.other[place] for place in range(5)]
     assert all(a <= b for a, b in zip(drawn, kernel.totals))
     assert drawn == kernel.totals or not calm
 
@@ -147,15 +174,17 @@ class Town:
     """Ticks of a second; move(names and bytes) is what happened in it."""
 
     def __init__(self, most):
-        self.direction, self.now, self._kernel, self.other = Direction(most), 0.0, Kernel(), 0
+        self.chosen, self.now, self._kernel, self.other = busiest_of(most), 0.0, Kernel(), 0
         self.changes = 0
 
     def tick(self, seconds=1, hidden=(), **moved):
         for name, amount in moved.items():
             self._kernel.moved(key(int(name[1:])), (0, 0, amount, 1, 0))
         self.now += seconds
-        self.changes += self.direction.tick(
-            self.now, list(self._kernel.rows.items()), list(self._kernel.totals), frozenset(map(key, hidden)).__contains__)
+        version = self.chosen.table.version
+        self.chosen.tick(self.now, list(self._kernel.rows.items()), list(self._kernel.totals),
+                         frozenset(map(key, hidden)).__contains__)
+        self.changes += self.chosen.table.version != version
         return self
 
     def run(self, ticks, **moved):
@@ -168,21 +197,23 @@ class Town:
         return self
 
     def shown(self):
-        return {number for number in range(20) if key(number) in self.direction.shown}
+        return {number for number in range(20) if key(number) in self.chosen.table.live}
 
     def received(self, number):
-        return self.direction.shown[key(number)].sums[2]
+        return self.chosen.table.live[key(number)].sums[SOURCE][2]
 
     def others(self):
-        return self.direction.other[2]
+        return self.chosen.other[2]
 
 
-def test_a_new_group_begins_at_zero_and_has_all_a_tick_later():
+def test_a_new_row_has_all_that_it_moved_and_began_at_zero():
     town = Town(2).tick(_1=70)
-    assert (town.shown(), town.received(1), town.others()) == ({1}, 0, 0)
-    assert town.tick(_1=5).received(1) == 75 and town.others() == 0
-    assert town.tick(_2=3).received(1) == 75 and town.received(2) == 0
-    assert town.tick().received(2) == 3 and town.others() == 0
+    assert (town.shown(), town.received(1), town.others()) == ({1}, 70, 0)
+    assert town.chosen.table.live[key(1)].start[SOURCE] == (0,) * 5
+    assert town.tick(_1=5).received(1) == 75
+    assert town.tick(_2=3).received(1) == 75
+    assert town.received(2) == 3
+    assert town.others() == 0
 
 
 def test_none_are_shown():
@@ -204,26 +235,26 @@ def test_an_evicted_group_goes_on():
 
 
 def test_two_that_are_equally_busy_do_not_flap():
-    town = Town(1).run(5 * STAYS, _1=1000, _2=1000)
+    town = Town(1).run(5 * MIN_LIFETIME, _1=1000, _2=1000)
     assert town.shown() == {1} or town.shown() == {2}
     assert town.changes == 1
 
 
 def test_who_is_a_little_busier_does_not_take_the_place():
     town = Town(1).tick(_1=2000, _2=1)
-    assert town.run(5 * STAYS, _1=1000, _2=1300).shown() == {1} and town.changes == 1
+    assert town.run(5 * MIN_LIFETIME, _1=1000, _2=1300).shown() == {1} and town.changes == 1
 
 
 def test_who_is_far_busier_takes_the_place_but_not_at_once():
     town = Town(1).run(5, _1=100)
-    assert town.run(STAYS - 10, _1=100, _2=10000).shown() == {1}
+    assert town.run(MIN_LIFETIME - 10, _1=100, _2=10000).shown() == {1}
     assert town.run(20, _1=100, _2=10000).shown() == {2}
-    assert town.run(5 * STAYS, _1=100, _2=10000).shown() == {2} and town.changes == 2
+    assert town.run(5 * MIN_LIFETIME, _1=100, _2=10000).shown() == {2} and town.changes == 2
 
 
 def test_who_was_busy_long_ago_does_not_come_back_for_that():
-    town = Town(1).tick(_1=10 ** 12).run(2 * STAYS, _1=1)
-    assert town.run(5 * STAYS, _1=1, _2=10000).shown() == {2}
+    town = Town(1).tick(_1=10 ** 12).run(2 * MIN_LIFETIME, _1=1)
+    assert town.run(5 * MIN_LIFETIME, _1=1, _2=10000).shown() == {2}
     assert town.changes == 2
 
 
@@ -231,14 +262,14 @@ def test_not_all_places_change_hands_at_once():
     town = Town(100)
     weak = {"_%d" % number: 10 for number in range(100)}
     strong = {"_%d" % number: 10 ** 5 for number in range(100, 200)}
-    town.run(STAYS + 5, **weak)
-    before = set(town.direction.shown)
+    town.run(MIN_LIFETIME + 5, **weak)
+    before = set(town.chosen.table.live)
     for _ in range(30):
         town.tick(**weak, **strong)
-        now = set(town.direction.shown)
-        assert len(now - before) <= flows.AT_A_TIME and len(now) == 100
+        now = set(town.chosen.table.live)
+        assert len(now - before) <= busiest.MAX_REPLACED and len(now) == 100
         before = now
-    assert town.run(STAYS, **weak, **strong).direction.shown.keys() == {key(number) for number in range(100, 200)}
+    assert town.run(MIN_LIFETIME, **weak, **strong).chosen.table.live.keys() == {key(number) for number in range(100, 200)}
 
 
 def test_idle_ones_leave():
@@ -261,15 +292,15 @@ def test_who_was_never_busy_is_not_shown():
 
 
 def test_a_retired_one_goes_on_where_it_was():
-    town = Town(1).run(STAYS + 10, _1=100)
+    town = Town(1).run(MIN_LIFETIME + 10, _1=100)
     town.run(30, _1=1, _2=10 ** 6)
     assert town.shown() == {2}
-    town.run(3 * STAYS, _1=10 ** 9, _2=1)
+    town.run(3 * MIN_LIFETIME, _1=10 ** 9, _2=1)
     assert town.shown() == {1}
-    assert town.received(1) >= 100 * (STAYS + 10)
+    assert town.received(1) >= 100 * (MIN_LIFETIME + 10)
     town.run(2)
-    assert sum(flow.sums[2] for flow in town.direction.shown.values()) + town.others() <= sum((
-        100 * (STAYS + 10), 30 * (10 ** 6 + 1), 3 * STAYS * (10 ** 9 + 1)))
+    assert sum(series.sums[SOURCE][2] for series in town.chosen.table.live.values()) + town.others() <= sum((
+        100 * (MIN_LIFETIME + 10), 30 * (10 ** 6 + 1), 3 * MIN_LIFETIME * (10 ** 9 + 1)))
 
 
 def test_a_hidden_one_leaves_at_once_and_never_comes_back():
@@ -285,24 +316,24 @@ def test_the_bytes_of_the_tick_in_which_one_leaves():
     """What a group moves in the tick in which it loses its place is not sent under its name, so it is in `other`."""
     town = Town(1)
     town.tick(_1=1)
-    viewer, begin = Viewer(town.direction), None
-    for number in range(3 * STAYS):
-        moved = {"_1": 100} if number < STAYS else {"_1": 100, "_2": 10 ** 5}
+    agent, begin = Agent(town.chosen), None
+    for number in range(3 * MIN_LIFETIME):
+        moved = {"_1": 100} if number < MIN_LIFETIME else {"_1": 100, "_2": 10 ** 5}
         town.tick(**moved)
-        viewer.look()
-        begin = begin or [list(town.direction.other), sum(flow.sums[2] for flow in town.direction.shown.values())]
+        agent.look()
+        begin = begin or list(town.chosen.other)
     town.tick().tick()
-    viewer.look()
+    agent.look()
     assert town.shown() == {2}
-    drawn = sum(of[2] for of in viewer.drawn.values()) + town.others() - begin[0][2]
-    assert drawn == 1 + 3 * STAYS * 100 + 2 * STAYS * 10 ** 5 - begin[1]
+    drawn = sum(of[2] for of in agent.drawn.values()) + town.others() - begin[2]
+    assert drawn == 1 + 3 * MIN_LIFETIME * 100 + 2 * MIN_LIFETIME * 10 ** 5
 
 
 def test_what_is_kept_of_those_that_changed_has_an_end():
     town = Town(5)
     for _ in range(50):
         town.tick(_1=1, _2=2, _3=3, _4=4, _5=5)
-    held = {name: len(each) for name, each in vars(town.direction).items() if isinstance(each, (list, dict, set))}
+    held = {name: len(each) for name, each in {**vars(town.chosen), **vars(town.chosen.table)}.items() if isinstance(each, (list, dict, set))}
     # each moves in this tick, and what it had when it came may be pending besides
     assert all(number <= 2 * 5 for number in held.values()), held
 
@@ -314,8 +345,7 @@ def test_who_was_evicted_comes_back_at_once_whatever_it_moves(amount):
     assert town.tick(_2=5).shown() == {2}
     before = town.others()
     assert town.tick(_1=amount, _2=5).shown() == {1, 2}
-    assert (town.received(1), town.others()) == (100, before)
-    assert town.tick().received(1) == 100 + amount
+    assert (town.received(1), town.others()) == (100 + amount, before)
 
 
 def test_who_is_hidden_no_more_has_been_counted_already():
@@ -327,27 +357,3 @@ def test_who_is_hidden_no_more_has_been_counted_already():
     assert before == 3 * 10 ** 6
     town.tick(_1=7).tick()
     assert town.shown() == {1, 2} and town.received(1) + town.others() == before + 7
-
-
-@pytest.mark.parametrize("address, text", [
-    ("00000000000000000000ffff0a000001", "10.0.0.1"),
-    ("00000000000000000000ffffffffffff", "255.255.255.255"),
-    ("20010db8000000000000000000000001", "2001:db8::1"),
-    ("00000000000000000000000000000000", "::"),
-    ("00000000000000000000000000000001", "::1"),
-    ("fe80000000000000020000fffe000001", "fe80::200:ff:fe00:1"),
-])
-def test_addresses_as_people_write_them(address, text):
-    assert flows.text_of(bytes.fromhex(address)) == text
-
-
-@pytest.mark.parametrize("packed, identity", [
-    (key(1), "443_TCP_10.0.0.1"),
-    (key(258, protocol=17), "443_UDP_10.0.1.2"),
-    (KEY.pack(bytes(16), 53, 17, 1), "53_UDP"),
-    (KEY.pack(bytes(15) + b"\1", 65535, 6, 0), "65535_TCP_--1"),
-    (KEY.pack(bytes.fromhex("20010db8000000000000000000000001"), 0, 6, 0), "0_TCP_2001-db8--1"),
-])
-def test_ids(packed, identity):
-    assert flows.Flow(packed).id() == identity
-    assert flows.Flow(packed).protocol() == ("UDP" if "UDP" in identity else "TCP")
