@@ -77,7 +77,9 @@ class Applications:
         table.begin_tick()
         for row in self._row_set.rows:
             if row not in table.live and row < len(self._ids):
-                table.add(row, now, {})
+                series = table.add(row, now, {})
+                for group, reader in self._readers.items():
+                    table.update(series, group, reader.row(row))
         for group, reader in self._readers.items():
             for row in reader.changed if counters.get(group) is not None else ():
                 if row in table.live:

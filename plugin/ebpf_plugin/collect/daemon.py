@@ -82,7 +82,7 @@ def run(state: dict[str, Any], output: Output) -> None:
                for group, (descriptor, count, rows) in state["maps"].items()}
     sources = _sources(state, {group: readers[group] for group, (_, _, rows) in state["maps"].items() if rows > 1}, row_set)
     missed = MissedEvents(state["programs"], state["events"])
-    privileges.drop(lambda: [source.read() for source in (*readers.values(), *sources)])
+    privileges.drop(lambda: [source.read() for source in sources])  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
     gc.freeze()
     with output:

@@ -1,4 +1,4 @@
-"""What the network programs know before the first event: the filters, and which ports are served already. Loader only.
+"""What the network programs know before the first event: the filters, and which ports are served already.
 
 Sockets that were there before us did not tell BPF that they listen. The kernel's socket diagnosis (sock_diag(7)) does, for
 one network namespace at a time: ours and those of all processes that we may look into, up to NAMESPACES.
@@ -6,17 +6,17 @@ one network namespace at a time: ours and those of all processes that we may loo
 from __future__ import annotations
 
 import os
-import socket
 import struct
+from typing import Any, Iterator, Mapping
 
 from ..kernel import bpf, process
+from . import sock_diag
 
 NAMESPACES = 256
-NOBODY = bytes(4)  # the row of who serves
-LISTEN, UNCONNECTED = 10, 7  # TCP_LISTEN; TCP_CLOSE, which is what UDP without a peer is in
+NO_ROW = bytes(4)  # of what serves
 
 
-def prepare(maps, ports, networks):
+def prepare(maps: Mapping[str, int], ports: str | None, networks: list[Any] | None) -> None:
     """Fill the filters' maps, which `maps[table]` gives as descriptors; then enter(). `ports`: hex of 8192 bytes, or None;
     `networks`: [[hex of 16 bytes, prefix length], ...], or None. Raises OSError."""
     if ports is not None:
@@ -27,22 +27,17 @@ def prepare(maps, ports, networks):
     enter(maps["services"])
 
 
-def enter(services):
+def enter(services: int) -> str:
     """Enter what listens now; returns a warning or "". Called before anything is attached and again after it, so that
     nothing is between."""
-    try:
-        from pyroute2 import DiagSocket
-    except ImportError as error:
-        return ("cannot import pyroute2: %s; connections that servers have accepted before now may be shown as outbound "
-                "(apt-get install python3-pyroute2)" % error)
-    failed = set()
+    failed: set[str] = set()
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
         for number, path in list(_namespaces().items())[:NAMESPACES]:
             if _enter(path):
-                for protocol, port in _served(DiagSocket, failed):
+                for protocol, port in _served(failed):
                     try:
-                        bpf.map_update(services, struct.pack("=IHH", number, port, protocol), NOBODY, bpf.BPF_NOEXIST)
+                        bpf.map_update(services, struct.pack("=IHH", number, port, protocol), NO_ROW, bpf.BPF_NOEXIST)
                     except FileExistsError:  # the programs know more
                         continue
     finally:
@@ -51,7 +46,7 @@ def enter(services):
     return "; ".join(sorted(failed))
 
 
-def _namespaces():
+def _namespaces() -> dict[int, str]:
     """{inode number: path} of the network namespaces of processes, ours first."""
     found = {os.stat("/proc/self/ns/net").st_ino: "/proc/self/ns/net"}
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -63,7 +58,7 @@ def _namespaces():
     return found
 
 
-def _enter(path):
+def _enter(path: str) -> bool:
     if path == "/proc/self/ns/net":
         return True
     try:
@@ -76,7 +71,7 @@ def _enter(path):
         os.close(descriptor)
 
 
-def _setns(descriptor):
+def _setns(descriptor: int) -> bool:
     """Whether it may be entered."""
     try:
         process.enter_network_namespace(descriptor)
@@ -85,17 +80,13 @@ def _setns(descriptor):
     return True
 
 
-def _served(diag_socket, failed):
+def _served(failed: set[str]) -> Iterator[tuple[int, int]]:
     """Pairs of protocol and port in this namespace; what cannot be asked for is added to `failed`."""
-    for name, protocol, state in (("TCP", socket.IPPROTO_TCP, LISTEN), ("UDP", socket.IPPROTO_UDP, UNCONNECTED)):
-        for family in (socket.AF_INET, socket.AF_INET6):
+    for name, protocol, state in (("TCP", sock_diag.TCP, sock_diag.LISTEN), ("UDP", sock_diag.UDP, sock_diag.UNCONNECTED)):
+        for family in sock_diag.FAMILIES:
             try:
-                with diag_socket() as diag:
-                    diag.bind()
-                    found = list(diag.get_sock_stats(family=family, states=1 << state, protocol=protocol))
-            except Exception as error:  # pylint: disable=broad-except  # OSError, and NetlinkError, which is none
+                for port in sock_diag.local_ports(family, protocol, state):
+                    yield protocol, port
+            except OSError as error:
                 failed.add("the kernel's socket diagnosis of %s failed: %s; what servers of before now do may be shown as "
-                           "outbound (CONFIG_INET_DIAG, CONFIG_INET_UDP_DIAG)" % (name, error))
-                continue
-            for each in found:
-                yield protocol, each["idiag_sport"]
+                           "outbound (CONFIG_INET_DIAG, CONFIG_INET_UDP_DIAG)" % (name, error.strerror or error))

@@ -1,5 +1,4 @@
 """The collector's part of applications: answers about names, charts that grow, rows that are summed."""
-import io
 import os
 import struct
 
@@ -24,6 +23,9 @@ class Reader:
     @property
     def changed(self):
         return list(self.values)
+
+    def row(self, row):
+        return self.values.get(row, (0, 0, 0))
 
 
 class World:

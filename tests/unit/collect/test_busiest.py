@@ -333,7 +333,8 @@ def test_what_is_kept_of_those_that_changed_has_an_end():
     town = Town(5)
     for _ in range(50):
         town.tick(_1=1, _2=2, _3=3, _4=4, _5=5)
-    held = {name: len(each) for name, each in {**vars(town.chosen), **vars(town.chosen.table)}.items() if isinstance(each, (list, dict, set))}
+    state = {**vars(town.chosen), **vars(town.chosen.table)}
+    held = {name: len(each) for name, each in state.items() if isinstance(each, (list, dict, set))}
     # each moves in this tick, and what it had when it came may be pending besides
     assert all(number <= 2 * 5 for number in held.values()), held
 

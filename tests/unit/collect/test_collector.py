@@ -6,7 +6,7 @@ from ebpf_plugin import log
 from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.model.select import select_charts
 
-SHOWN = select_charts((GROUP,), "entry", {"toy": attached(GROUP)})
+CHARTS = select_charts((GROUP,), "entry", {"toy": attached(GROUP)})
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def said(monkeypatch):
 
 def run(times, samples, every=1):
     """For each tick (in, out, rest): two counters and a difference that is absolute."""
-    collector = Collector(SHOWN, {"toy": Reader(*samples)}, every)
-    return [flow + inside for flow, inside in map(collector.tick, times)]
+    collector = Collector(CHARTS, {"toy": Reader(*samples)}, every)
+    return [flow + inside for (_, flow), (_, inside) in map(collector.tick, times)]
 
 
 def test_counters_are_sent_as_they_are_and_differences_per_tick(said):
@@ -55,6 +55,29 @@ def test_a_failed_read_is_a_gap(said):
 
 def test_a_group_fails_alone():
     other = GROUP._replace(name="other", charts=GROUP.charts[:1])
-    shown = SHOWN + select_charts((other,), "entry", {"other": attached(other)})
-    collector = Collector(shown, {"toy": Reader(None), "other": Reader((1, 2, 3))}, 1)
-    assert collector.tick(0) == [(None, None), (None,), (1, 3)]
+    charts = CHARTS + select_charts((other,), "entry", {"other": attached(other)})
+    collector = Collector(charts, {"toy": Reader(None), "other": Reader((1, 2, 3))}, 1)
+    assert [values for _, values in collector.tick(0)] == [(None, None), (None,), (1, 3)]
+
+
+def test_charts_of_sources_come_behind_the_fixed_ones_and_get_the_counters():
+    got = []
+
+    class Source:
+        def tick(self, now, counters):
+            got.append((now, counters))
+            return [("chart", (now,))]
+
+    collector = Collector(CHARTS, {"toy": Reader((1, 0, 1), None)}, 1, (Source(), Source()))
+    assert [chart for chart, _ in collector.tick(5)] == [*CHARTS, "chart", "chart"]
+    collector.tick(6)
+    assert got == [(5, {"toy": (1, 0, 1)})] * 2 + [(6, {"toy": None})] * 2
+
+
+def test_what_is_to_be_looked_at_first_is_looked_at_before_the_counters_are_read():
+    order = []
+    reader = Reader((1, 0, 1))
+    read = reader.read
+    reader.read = lambda: order.append("read") or read()
+    Collector(CHARTS, {"toy": reader}, 1, (), lambda: order.append("refresh")).tick(0)
+    assert order == ["refresh", "read"]

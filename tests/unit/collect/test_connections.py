@@ -160,7 +160,8 @@ def test_values_are_those_of_the_lines(network):
         for number, what in enumerate(("sent", "sent_packets", "received", "received_packets")):
             played.counters[NETWORK.counters.index("tcp_%s_%s" % (side, what))] += 1000 * (first + number)
     played.counters[NETWORK.counters.index("out_retransmits")] += 70
-    pairs = {chart.id: dict(zip([dimension.id for dimension in chart.dimensions], values)) for chart, values in played.look()}
+    pairs = {chart.id: {dimension.id: value for dimension, value in zip(chart.dimensions, values)}
+             for chart, values in played.look()}
     assert pairs == {
         "outbound_bytes": {"443_TCP_10.0.0.1_sent": 1, "443_TCP_10.0.0.1_recv": 3,
                            "other_ALL_other_sent": 999, "other_ALL_other_recv": 2997},

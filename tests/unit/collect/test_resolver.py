@@ -102,7 +102,7 @@ def test_a_lookup_that_never_returns(blocked):
         for number in range(500):
             assert resolver.name_of(address(tick * 500 + number)) is None
         assert resolver.take() is False
-        assert not resolver.is_hidden(address(tick))
+        assert not resolver.is_excluded(address(tick))
     assert time.monotonic() - began < 5
     assert len(resolver._queue) <= WAITING and len(resolver._known) <= MOST and resolver._answers == []
 
@@ -134,9 +134,9 @@ def test_memory_has_an_end():
 def test_hidden_names(hostnames, name, hidden):
     resolver = Resolver(simple_patterns.parse(hostnames), Clock(), lambda text: name)
     resolver.name_of(address(1))
-    assert not resolver.is_hidden(address(1)), "nobody knows yet"
+    assert not resolver.is_excluded(address(1)), "nobody knows yet"
     take(resolver)
-    assert resolver.is_hidden(address(1)) is hidden
+    assert resolver.is_excluded(address(1)) is hidden
 
 
 def test_an_address_without_a_name_is_not_hidden():
@@ -146,7 +146,7 @@ def test_an_address_without_a_name_is_not_hidden():
     resolver = Resolver(simple_patterns.parse("*.example.com"), Clock(), lookup)
     resolver.name_of(address(1))
     take(resolver)
-    assert not resolver.is_hidden(address(1))
+    assert not resolver.is_excluded(address(1))
 
 
 def test_all_are_asked_for_in_the_end():

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from ebpf_plugin.compile import bytecode
 from ebpf_plugin.kernel import bpf, procfs, refusals, tracefs
 from ebpf_plugin.load.attach import PMU, Attacher
 from ebpf_plugin.model.group import AT_CALL, WITH_ARGUMENT, WITH_RESULT, Function, Hook, Tracepoint
@@ -72,9 +73,22 @@ class Kernel:
         return [descriptor for descriptor in self._places if os.path.exists("/proc/self/fd/%d" % descriptor)]
 
 
+class Programs:
+    """The bytecode of a group, which lacks some programs."""
+
+    def __init__(self, lacks):
+        self._lacks = lacks
+
+    def instructions(self, name, arguments):
+        if name in self._lacks:
+            raise bytecode.Refused("the bytecode has no such program")
+        assert (arguments == 3) == name.endswith(("_fentry", "_fexit")), "of a function with three arguments"
+        return b"code of " + name.encode()
+
+
 @pytest.fixture
 def play(monkeypatch):
-    """play(functions, events, refused, ...) -> (Kernel, Ladder)"""
+    """play(functions, events, refused, ...) -> (Kernel, Attacher)"""
     played = []
 
     def start(functions=(), events=(), refused=(), mode="entry", choice="auto", btf=True, text_lacks=(), pmu="6\n",
@@ -97,10 +111,11 @@ def play(monkeypatch):
         monkeypatch.setattr(tracefs, "remove", fake.removed.extend)
         monkeypatch.setattr(refusals, "has_kprobes", lambda: kprobes)
         monkeypatch.setattr(refusals, "denied", lambda: "")
-        ladder = Attacher(
-            lambda name: None if name in text_lacks else b"code of " + name.encode(), mode, choice,
-            type("FakeBTF", (), {"function": staticmethod(fake.btf_function)}) if btf else None, "no BTF here")
-        return fake, ladder
+        monkeypatch.setattr(tracefs, "start_cleaner", lambda: None)
+        attacher = Attacher(Programs(text_lacks), mode, choice,
+                            type("FakeBTF", (), {"function": staticmethod(fake.btf_function)}) if btf else None,
+                            "" if btf else "no BTF here")
+        return fake, attacher
 
     yield start
     for fake in played:
@@ -110,8 +125,8 @@ def play(monkeypatch):
 
 def attach(played, hook):
     """(attach method, where, attach methods that failed); what is held is what is open."""
-    fake, ladder = played
-    method, held, failed = ladder.attach(hook)
+    fake, attacher = played
+    method, held, failed = attacher.attach(hook)
     assert (method is None) == (held is None)
     assert sorted(held.descriptors if held else []) == sorted(fake.open_descriptors())
     if held:
@@ -135,8 +150,8 @@ SYSCALLS = ("raw_syscalls:sys_exit", "syscalls:sys_exit_f")
     ("tracepoint", "", "tracepoint trampoline probe"),
 ])
 def test_order(choice, first, order):
-    ladder = Attacher(None, "entry", choice, None)
-    assert ladder.order(CALLS._replace(first=first)) == tuple(order.split())
+    attacher = Attacher(None, "entry", choice, None)
+    assert attacher.order(CALLS._replace(first=first)) == tuple(order.split())
 
 
 @pytest.mark.parametrize("choice, mode, where", [
@@ -185,7 +200,7 @@ def test_the_next_method(play, lacking, method):
     ({"btf": False}, "trampoline", "no BTF here"),
     ({"functions": ()}, "trampoline", "the kernel has no function f_new or f_old"),
     ({"functions": ()}, "probe", "the kernel has no function f_new or f_old"),
-    ({"text_lacks": ("f_fentry",)}, "trampoline", "f_fentry could not be compiled"),
+    ({"text_lacks": ("f_fentry",)}, "trampoline", "cannot load f_fentry: the bytecode has no such program"),
     ({"refused": ("f_fentry",)}, "trampoline", "cannot attach to f_new: EBUSY"),
     ({"refused": ("load f_kprobe",)}, "probe", "cannot load f_kprobe: EINVAL"),
     ({"kprobes": False, "pmu": ""}, "probe", "cannot attach to f_new: ENOENT (kernel without kprobes"),
@@ -198,13 +213,13 @@ def test_the_next_method(play, lacking, method):
 def test_why_not(play, lacking, method, why):
     """Every attach method but the one that is looked at refuses anyway."""
     refused = {"f_fentry", "f_kprobe", "f_sys_exit"} | set(lacking.pop("refused", ()))
-    _, ladder = play(**{**dict(functions=("f_new",), events=SYSCALLS, refused=refused), **lacking})
-    assert dict(ladder.attach(CALLS)[2])[method].startswith(why)
+    _, attacher = play(**{**dict(functions=("f_new",), events=SYSCALLS, refused=refused), **lacking})
+    assert dict(attacher.attach(CALLS)[2])[method].startswith(why)
 
 
 def test_no_tracepoint_stands_for_it(play):
-    _, ladder = play()
-    assert dict(ladder.attach(CALLS._replace(tracepoints=()))[2])["tracepoint"] == "no tracepoint stands for it"
+    _, attacher = play()
+    assert dict(attacher.attach(CALLS._replace(tracepoints=()))[2])["tracepoint"] == "no tracepoint stands for it"
 
 
 TWO = CALLS._replace(functions=(Function("f", ("f",)), Function("g", ("g",))))
@@ -315,9 +330,9 @@ def test_a_program_is_loaded_once_for_all_its_tracepoints(play):
 
 
 def test_a_program_is_verified_for_each_function_of_a_trampoline(play):
-    fake, ladder = play(("f_new", "f_old"))
-    ladder.attach(CALLS)
-    ladder.attach(CALLS._replace(functions=(Function("f", ("f_old",)),)))
+    fake, attacher = play(("f_new", "f_old"))
+    attacher.attach(CALLS)
+    attacher.attach(CALLS._replace(functions=(Function("f", ("f_old",)),)))
     assert fake.loads == ["f_fentry", "f_fentry"]
 
 
@@ -332,6 +347,6 @@ def test_tracefs_that_is_not_ours_to_read(play, monkeypatch):
     def event_id(event):
         raise tracefs.NoTracefs("/sys/kernel/tracing/events: Permission denied")
 
-    fake, ladder = play()
+    fake, attacher = play()
     monkeypatch.setattr(tracefs, "event_id", event_id)
-    assert ladder.attach(OPENS)[2][-1] == ("tracepoint", "/sys/kernel/tracing/events: Permission denied")
+    assert attacher.attach(OPENS)[2][-1] == ("tracepoint", "/sys/kernel/tracing/events: Permission denied")

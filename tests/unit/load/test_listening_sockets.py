@@ -3,36 +3,11 @@ import errno
 import os
 import socket
 import struct
-import sys
-from types import SimpleNamespace
 
 import pytest
 
 from ebpf_plugin.kernel import bpf
-from ebpf_plugin.load import listening_sockets
-
-
-class Sockets:
-    """Stands for pyroute2.DiagSocket: {(family, protocol, state): ports}."""
-
-    held, entered, failing = {}, [], None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def bind(self):
-        """Before anything is asked for."""
-
-    def get_sock_stats(self, family, states, protocol):
-        if self.failing and self.failing[0] == protocol:
-            raise self.failing[1]
-        for state in range(13):
-            if states >> state & 1:
-                for port in self.held.get((family, protocol, state), ()):
-                    yield {"idiag_sport": port, "idiag_state": state}
+from ebpf_plugin.load import listening_sockets, sock_diag
 
 
 V4, V6, TCP, UDP = socket.AF_INET, socket.AF_INET6, socket.IPPROTO_TCP, socket.IPPROTO_UDP
@@ -54,8 +29,7 @@ def updates(monkeypatch):
         found.append((table, key, value))
 
     monkeypatch.setattr(bpf, "map_update", map_update)
-    monkeypatch.setattr(Sockets, "held", HELD)
-    monkeypatch.setitem(sys.modules, "pyroute2", SimpleNamespace(DiagSocket=Sockets))
+    monkeypatch.setattr(sock_diag, "local_ports", lambda *asked: iter(HELD.get(asked, ())))
     monkeypatch.setattr(listening_sockets, "_namespaces", lambda: {4026531840: "/proc/self/ns/net"})
     return found
 
@@ -68,69 +42,37 @@ HOME = {(4026531840, port, 6) for port in (22, 443)} | {(4026531840, port, 17) f
 
 
 def test_listeners_and_sockets_without_a_peer(updates):
-    assert listening_sockets.seen(7) == ""
-    assert {(descriptor, value) for descriptor, _, value in updates} == {(7, listening_sockets.NOBODY)}
+    assert listening_sockets.enter(7) == ""
+    assert {(descriptor, value) for descriptor, _, value in updates} == {(7, listening_sockets.NO_ROW)}
     assert served(updates) == HOME
 
 
 def test_what_the_programs_know_stays(updates):
     mine = 7, struct.pack("=IHH", 4026531840, 443, TCP), struct.pack("=I", 5)
     updates.append(mine)
-    assert listening_sockets.seen(7) == "" == listening_sockets.seen(7)
+    assert listening_sockets.enter(7) == "" == listening_sockets.enter(7)
     assert updates[0] is mine and len(updates) == len(served(updates)) and served(updates) == HOME
 
 
-def test_no_pyroute2(updates, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyroute2", None)
-    warning = listening_sockets.seen(7)
-    assert "cannot import pyroute2" in warning and "python3-pyroute2" in warning and updates == []
-
-
-class NetlinkError(Exception):
-    """As pyroute2's: no OSError."""
-
-
-class Failing:
-    """A DiagSocket that fails on its way to the first question."""
-
-    def __init__(self, way):
-        self._way = way
-        if way == "made":
-            raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def bind(self):
-        if self._way == "bound":
-            raise OSError(errno.EPERM, "Operation not permitted")
-
-    def get_sock_stats(self, **_):
-        raise TypeError("not the pyroute2 that we know")
-
-
-@pytest.mark.parametrize("way", ["made", "bound", "asked"])
-def test_each_failure_is_one_warning_of_one_line(updates, monkeypatch, way):
-    monkeypatch.setitem(sys.modules, "pyroute2", SimpleNamespace(DiagSocket=lambda: Failing(way)))
-    warning = listening_sockets.seen(7)
-    assert updates == [] and len(warning.splitlines()) == 1
-    assert warning.count("socket diagnosis of TCP failed") == warning.count("socket diagnosis of UDP failed") == 1
-
-
-@pytest.mark.parametrize("failing", [
-    (UDP, NetlinkError(errno.ENOENT, "No such file or directory")),  # without CONFIG_INET_UDP_DIAG
-    (TCP, NetlinkError(errno.ENOENT, "No such file or directory")),
+@pytest.mark.parametrize("failing, error", [
+    (UDP, OSError(errno.ENOENT, "No such file or directory")),  # without CONFIG_INET_UDP_DIAG
+    (TCP, OSError(errno.ENOENT, "No such file or directory")),
     (TCP, OSError(errno.EPERM, "Operation not permitted")),
+    (UDP, TimeoutError("timed out")),
 ])
-def test_a_kernel_without_socket_diagnosis_is_a_warning(updates, monkeypatch, failing):
-    monkeypatch.setattr(Sockets, "failing", failing)
-    warning = listening_sockets.seen(7)
-    assert "socket diagnosis of %s failed: %s" % ("UDP" if failing[0] == UDP else "TCP", failing[1]) in warning
+def test_a_kernel_without_socket_diagnosis_is_one_warning(updates, monkeypatch, failing, error):
+    def local_ports(family, protocol, state):
+        if protocol == failing:
+            raise error
+        yield from HELD.get((family, protocol, state), ())
+
+    monkeypatch.setattr(sock_diag, "local_ports", local_ports)
+    warning = listening_sockets.enter(7)
+    assert len(warning.splitlines()) == 1
+    assert warning.count("socket diagnosis of %s failed: %s;" % (
+        "UDP" if failing == UDP else "TCP", error.strerror or error)) == 1
     # what can be asked for is asked for
-    assert served(updates) == {entry for entry in HOME if entry[2] != failing[0]}
+    assert served(updates) == {entry for entry in HOME if entry[2] != failing}
 
 
 def test_all_namespaces_that_may_be_entered(updates, monkeypatch):
@@ -144,7 +86,7 @@ def test_all_namespaces_that_may_be_entered(updates, monkeypatch):
     monkeypatch.setattr(listening_sockets, "_namespaces", lambda: {
         1: "/proc/self/ns/net", 2: "/dev/null", 3: "/dev/zero", 4: "/nowhere"})
     before = os.listdir("/proc/self/fd")
-    assert listening_sockets.seen(7) == ""
+    assert listening_sockets.enter(7) == ""
     assert {number for number, _, _ in served(updates)} == {1, 2}
     assert entered[:2] == ["/dev/null", "/dev/zero"] and entered[2].startswith("net:[") and len(entered) == 3
     assert len(os.listdir("/proc/self/fd")) == len(before)
@@ -160,7 +102,7 @@ def test_home_is_entered_again_after_a_failure(updates, monkeypatch):
 
     monkeypatch.setattr(bpf, "map_update", fail)
     try:
-        listening_sockets.seen(7)
+        listening_sockets.enter(7)
     except OSError:
         pass
     assert entered and entered[-1].startswith("net:[")
@@ -170,7 +112,7 @@ def test_not_more_than_so_many_namespaces(updates, monkeypatch):
     entered = []
     monkeypatch.setattr(listening_sockets, "_enter", lambda path: entered.append(path) or False)
     monkeypatch.setattr(listening_sockets, "_namespaces", lambda: dict(enumerate(map(str, range(10 ** 4)))))
-    listening_sockets.seen(7)
+    listening_sockets.enter(7)
     assert len(entered) == listening_sockets.NAMESPACES
 
 
@@ -181,36 +123,58 @@ def test_namespaces_of_this_machine():
     assert all(os.path.dirname(path).endswith("/ns") for path in found.values())
 
 
+class Names:
+    """Maps whose descriptors are their names."""
+
+    def __getitem__(self, name):
+        return name
+
+
 def test_the_filters_maps(updates):
     ports = bytearray(8192)
     ports[80 // 8] |= 1 << 80 % 8
     ports[65535 // 8] |= 1 << 65535 % 8
     networks = [["0" * 20 + "ffff" + "0a000000", 104], ["fc" + "0" * 30, 7]]
-    listening_sockets.prepare(lambda name: name, {"ports": bytes(ports).hex(), "networks": networks})
+    listening_sockets.prepare(Names(), bytes(ports).hex(), networks)
     words = {struct.unpack("=I", key)[0]: struct.unpack("=Q", value)[0]
-             for table, key, value in updates if table == b"flow_ports"}
+             for table, key, value in updates if table == "flow_ports"}
     assert len(words) == 1024
     assert {number: word for number, word in words.items() if word} == {1: 1 << 16, 1023: 1 << 63}
-    found = [(key, value) for table, key, value in updates if table == b"flow_networks"]
+    found = [(key, value) for table, key, value in updates if table == "flow_networks"]
     assert [(struct.unpack("=I", key[:4])[0], key[4:], value) for key, value in found] == [
         (104, bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 0]), b"\1"), (7, b"\xfc" + bytes(15), b"\1")]
-    assert served([update for update in updates if update[0] == b"services"]) == HOME
+    assert served([update for update in updates if update[0] == "services"]) == HOME
 
 
 @pytest.mark.parametrize("networks", [None, []])
 def test_no_filters(updates, networks):
-    listening_sockets.prepare(lambda name: name, {"ports": None, "networks": networks})
-    assert {table for table, _, _ in updates} == {b"services"}
+    listening_sockets.prepare(Names(), None, networks)
+    assert {table for table, _, _ in updates} == {"services"}
 
 
-def test_the_real_pyroute2_finds_a_listener():
+def test_the_kernel_says_the_same_to_pyroute2():
     pyroute2 = pytest.importorskip("pyroute2")
     with socket.socket() as tcp, socket.socket(V6, socket.SOCK_DGRAM) as udp:
         tcp.bind(("127.0.0.1", 0))
         tcp.listen()
         udp.bind(("::1", 0))
         failed = set()
-        found = set(listening_sockets._served(pyroute2.DiagSocket, failed))
+        found = sorted(listening_sockets._served(failed))
         if failed:
             pytest.skip("this kernel has no socket diagnosis: %s" % failed)
-        assert (6, tcp.getsockname()[1]) in found and (17, udp.getsockname()[1]) in found
+        assert (TCP, tcp.getsockname()[1]) in found
+        assert (UDP, udp.getsockname()[1]) in found
+        theirs = []
+        for protocol, state in ((TCP, LISTEN), (UDP, CLOSE)):
+            for family in (V4, V6):
+                with pyroute2.DiagSocket() as diag:
+                    diag.bind()
+                    theirs += [(protocol, row["idiag_sport"])
+                               for row in diag.get_sock_stats(family=family, states=1 << state, protocol=protocol)]
+        assert found == sorted(theirs)
+
+
+def test_what_the_kernel_refuses_is_an_error_with_its_number():
+    with pytest.raises(OSError) as failed:
+        list(sock_diag.local_ports(V4, 255, LISTEN))
+    assert failed.value.errno == errno.ENOENT

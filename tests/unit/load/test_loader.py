@@ -1,20 +1,24 @@
-"""The loader without a kernel: BCC, BTF and attaching are fakes. What it hands over, and that a group fails alone."""
+"""The loader without a kernel: maps, BTF and attaching are fakes. What is loaded, and that a group fails alone."""
 import errno
 import os
-from types import SimpleNamespace
 
-from fakes import ROOT
 import pytest
 
-from ebpf_plugin.compile import source
-from ebpf_plugin.config import ebpf_conf
+from ebpf_plugin import log
+from ebpf_plugin.compile import bytecode, child, source
+from ebpf_plugin.compile.bytecode import Bytecode, GroupCode
+from ebpf_plugin.config import directories, ebpf_conf
+from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.load import handoff, loader
+from ebpf_plugin.kernel import bpf
+from ebpf_plugin.load import loader
 from ebpf_plugin.load.attach import Attached
+from ebpf_plugin.load.plan import Plan
 
-SIZES = {"FLOWS_MAX": 4352, "CONNECTIONS": 1, "APPS": 70, "APPS_PROCESSES": 64}
-WITH_CGROUPS = {**SIZES, "CGROUPS": 128, "CGROUPS_KNOWN": 4096}
+SIZES = {"CONNECTIONS": 1, "APPS": 70, "APPS_PROCESSES": 64}
 OF = {group.name: group for group in GROUPS}
+VIEWER = Viewer(None, None, 500, {}, False, ())
+SETTINGS = ebpf_conf.load([])[0]
 
 
 class BTF:
@@ -36,134 +40,111 @@ class BTF:
 
 
 class Machine:
-    """Stands for BCC and for the kernel's maps and programs, whose descriptors are numbers from 100 on: what was compiled,
-    what was attached, what was said to the collector."""
+    """Stands for the kernel's maps and for attaching. Descriptors are real ones, of nothing."""
 
     def __init__(self):
-        self.texts, self.said, self.prepared, self.handed, self.trouble = [], [], [], None, lambda text: None
-        self.refused, self.warning, self._names = set(), "", []
-        self.lib = SimpleNamespace(
-            bpf_table_fd=lambda module, name: self.descriptor(module, name.decode()), bpf_num_tables=lambda module: 2,
-            bpf_table_fd_id=lambda module, number: 9, bpf_function_size=lambda module, name: 0)
-        self.Quiet = self.compile
+        self.made, self.refused, self.order, self.closed = {}, set(), [], []
+        self.no_map = set()
 
-    def compile(self, text, cflags):
-        wrong = self.trouble(text)
-        if wrong:
-            raise RuntimeError(wrong)
-        self.texts.append((text, cflags))
-        return SimpleNamespace(module=len(self.texts))
+    def map_create(self, kind, key_size, value_size, entries, flags=0, name=""):
+        if name in self.no_map:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        self.order.append(name)
+        self.made[name] = os.open("/", os.O_PATH)
+        return self.made[name]
 
-    def descriptor(self, module, name):
-        assert name.partition("_")[0] in self.texts[module - 1][0], "of another text"
-        self._names.append("%d:%s" % (module, name))
-        return 99 + len(self._names)
+    def attacher(self, programs, mode, method, btf, no_btf):
+        assert (btf is None) == bool(no_btf)
+        machine = self
 
-    def name_of(self, descriptor):
-        return self._names[descriptor - 100]
+        class Attacher:
+            def attach(self, hook):
+                if hook.name in machine.refused:
+                    return None, None, [("probe", "not today")]
+                held = Attached()
+                held.programs = {hook.name + "_program": os.open("/", os.O_PATH)}
+                held.descriptors, held.events, held.where = [os.open("/", os.O_PATH)], ["event_" + hook.name], ["here"]
+                machine.order.append("program " + hook.name)
+                return "probe", held, [("trampoline", "no")]
 
-    def ladder(self, programs, mode, choice, btf, no_btf):
-        assert (mode, choice) == ("entry", "auto") and (btf is None) == bool(no_btf)
-        return self
+            def close_unused(self, attached):
+                machine.closed.append(len(list(attached)))
 
-    def attach(self, hook):
-        if hook.name in self.refused:
-            return None, None, [("probe", "not today")]
-        held = Attached()
-        held.programs = {hook.name + "_program": self.named("program " + hook.name)}
-        held.descriptors, held.events, held.where = [self.named("link " + hook.name)], ["event_" + hook.name], ["here"]
-        return "probe", held, [("trampoline", "no")]
+        programs.tables = lambda program: {"tcp_send_program": ("flows", "services"), "read_program": ("vfs_begun",)}.get(
+            program, ())
+        return Attacher()
 
-    def named(self, name):
-        self._names.append(name)
-        return 99 + len(self._names)
+
+CODE = Bytecode("x86_64", "", {name: GroupCode({"p": bytes(8)}, (), ()) for name in OF})
 
 
 @pytest.fixture
-def serve(monkeypatch, tmp_path):
-    """serve(groups, btf, trouble) -> (Machine, manifest, names of the descriptors in order)"""
-    machine = Machine()
-
-    def give(sock, manifest, descriptors):
-        machine.handed = manifest, [machine.name_of(descriptor) for descriptor in descriptors]
+def load(monkeypatch):
+    """load(groups, btf, code, sizes) -> Loaded; load.machine is the Machine, load.listening what was entered."""
+    machine, loaded = Machine(), []
 
     def no_btf():
         raise loader.NoBTF("no BTF: not here")
 
-    def run(groups=tuple(OF), btf=BTF(), trouble=None, sizes=None):
-        machine.trouble = trouble or machine.trouble
+    def run(groups=tuple(OF), btf=BTF(), code=CODE, sizes=None):
         monkeypatch.setattr(loader, "BTF", (lambda: btf) if btf else no_btf)
-        plan = {"groups": list(groups), "mode": "entry", "method": "auto", "bpf": os.path.join(ROOT, "bpf"),
-                "sizes": SIZES if sizes is None else sizes,
-                "filters": {"ports": None, "networks": None}, "test": {}}
-        loader._serve(None, plan)
-        return machine, *machine.handed
+        monkeypatch.setattr(loader, "instructions", lambda: (code, "a test"))
+        settings = SETTINGS._replace(groups=tuple(groups))
+        plan = Plan(settings, tuple(OF[name] for name in groups), SIZES if sizes is None else sizes, VIEWER, None, "")
+        loaded.append(loader.load(plan, {}))
+        return loaded[-1]
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BCC_KERNEL_SOURCE", "")
-    monkeypatch.setattr(loader, "_programs", [])
+    run.machine, run.listening = machine, []
     monkeypatch.setattr(loader, "_try_the_least", lambda: None)
-    monkeypatch.setattr(loader, "_import_bcc", lambda: machine)
-    monkeypatch.setattr(loader, "Attacher", machine.ladder)
-    monkeypatch.setattr(loader, "tracefs", SimpleNamespace(remove=lambda names: None, stale=lambda: []))
-    monkeypatch.setattr(loader, "listening_sockets", SimpleNamespace(
-        prepare=lambda table, filters: machine.prepared.append((machine.name_of(table(b"services")), filters)),
-        seen=lambda descriptor: machine.warning))
-    texts = {"/proc/self/fdinfo/9": "pos:\t0\nmap_type:\t6\nmemlock:\t4096\n"}
-    monkeypatch.setattr(loader.procfs, "read", lambda path: texts.get(path, ""))
-    monkeypatch.setattr(handoff, "tell", lambda sock, **message: machine.said.append(message))
-    monkeypatch.setattr(handoff, "hand_over", give)
-    return run
+    monkeypatch.setattr(loader.tracefs, "stale", lambda: [])
+    monkeypatch.setattr(loader, "Attacher", machine.attacher)
+    monkeypatch.setattr(bpf, "map_create", machine.map_create)
+    monkeypatch.setattr(loader.listening_sockets, "prepare", lambda maps, ports, networks: run.listening.append(
+        (maps["services"], ports, networks)))
+    monkeypatch.setattr(loader.listening_sockets, "enter", lambda services: "no socket diagnosis" if run.listening else "")
+    monkeypatch.setattr(loader.procfs, "locked_down", lambda: False)
+    yield run
+    for found in loaded:
+        for descriptor in set(found.descriptors):
+            os.close(descriptor)
 
 
-def macros(cflags):
-    return dict(flag[2:].split("=", 1) for flag in cflags if flag.startswith("-D"))
-
-
-def test_everything_is_one_text(serve):
-    machine, manifest, descriptors = serve()
-    (text, cflags), = machine.texts
-    assert text == source.text(GROUPS, os.path.join(ROOT, "bpf"))
-    assert macros(cflags)["APPS"] == "70" and macros(cflags)["FLOWS_MAX"] == "4352"
-    assert manifest["broken"] == {} and manifest["warnings"] == []
-    assert {group: descriptors[place] for group, place in manifest["maps"].items()} == {
-        name: "1:%s_counters" % name for name in OF}
-    assert {table: descriptors[place] for table, place in manifest["tables"].items()} == {
-        table: "1:" + table for group in GROUPS for table in group.tables}
+def test_every_group_is_loaded(load):
+    loaded = load()
+    assert loaded.broken == {}
+    assert loaded.maps == {name: load.machine.made[name + "_counters"] for name in OF}
     hooks = {group.name: [hook.name for hook in group.hooks if "entry" in hook.modes] for group in GROUPS}
-    assert {group: list(found) for group, found in manifest["hooks"].items()} == hooks
+    assert {group: list(found) for group, found in loaded.hooks.items()} == hooks
     everything = [name for names in hooks.values() for name in names]
-    assert {name: descriptors[place] for name, place in manifest["programs"].items()} == {
-        name + "_program": "program " + name for name in everything}
-    assert sorted(manifest["events"]) == sorted("event_" + name for name in everything)
-    # what holds a hook in the kernel goes over, too
-    assert {"link " + name for name in everything} <= set(descriptors)
-    assert [message["stage"] for message in machine.said] == ["import", "compile"] + ["attach " + name for name in OF]
+    assert set(loaded.programs) == {name + "_program" for name in everything}
+    assert sorted(loaded.events) == sorted("event_" + name for name in everything)
+    assert loaded.origin == "a test"
 
 
-def test_memory_is_that_of_each_text_once(serve):
-    assert serve()[1]["memory"] == 2 * 4096
+def test_what_is_in_use_stays_open_and_the_rest_is_closed(load):
+    loaded = load()
+    assert set(loaded.tables) == {"flows", "services", "vfs_begun"}
+    held = set(loaded.descriptors)
+    assert {*loaded.maps.values(), *loaded.tables.values(), *loaded.programs.values()} <= held
+    for descriptor in held:
+        os.fstat(descriptor)
+    assert len(load.machine.closed) == len(GROUPS)
 
 
-def test_the_filters_are_there_before_the_programs(serve):
-    machine, _, _ = serve()
-    assert machine.prepared == [("1:services", {"ports": None, "networks": None})]
-    order = machine._names
-    assert order.index("1:services") < order.index("program tcp_send")
+def test_filters_and_listening_sockets_are_there_before_the_programs(load):
+    loaded = load()
+    assert load.listening == [(load.machine.made["services"], None, None)]
+    assert load.machine.order.index("services") < load.machine.order.index("program tcp_send")
+    assert loaded.warnings == ["no socket diagnosis"]
 
 
-def test_what_is_served_cannot_be_known(serve):
-    serve()[0].warning = "no socket diagnosis"
-    assert serve()[1]["warnings"] == ["no socket diagnosis"]
-
-
-def test_a_hook_that_no_method_takes(serve):
-    serve()[0].refused = {"unlink"}
-    manifest, descriptors = serve()[1:]
-    assert manifest["hooks"]["vfs"]["unlink"] == {"method": None, "where": [], "failed": [("probe", "not today")]}
-    assert "unlink_program" not in manifest["programs"] and "event_unlink" not in manifest["events"]
-    assert manifest["hooks"]["vfs"]["fsync"]["method"] == "probe"
-    assert len(descriptors) == len(set(descriptors))
+def test_a_hook_that_no_method_takes(load):
+    load.machine.refused = {"unlink"}
+    loaded = load()
+    assert loaded.hooks["vfs"]["unlink"] == loader.AttachedHook(None, (), (("probe", "not today"),))
+    assert "unlink_program" not in loaded.programs
+    assert "event_unlink" not in loaded.events
+    assert loaded.hooks["vfs"]["fsync"] == loader.AttachedHook("probe", ("here",), (("trampoline", "no"),))
 
 
 @pytest.mark.parametrize("btf, broken", [
@@ -171,96 +152,119 @@ def test_a_hook_that_no_method_takes(serve):
     (BTF(lacks={"msghdr"}), {"network": "the kernel has no msghdr.msg_name"}),
     (BTF(lacks={"task_struct"}), {"apps": "the kernel has no task_struct.pid, task_struct.tgid"}),
 ])
-def test_what_a_group_cannot_do_without(serve, btf, broken):
-    machine, manifest, descriptors = serve(btf=btf)
-    assert manifest["broken"] == broken
-    (text, cflags), = machine.texts
-    alive = [group for group in GROUPS if group.name not in broken]
-    assert text == source.text(alive, os.path.join(ROOT, "bpf"))
-    assert set(manifest["maps"]) == set(manifest["hooks"]) == {group.name for group in alive}
-    # rows for applications are counted in only together with who places them
-    assert ("APPS" in macros(cflags)) == ("apps" not in broken) == ("applications" in manifest["tables"])
-    assert ("flows" in manifest["tables"]) == ("network" not in broken) == bool(machine.prepared)
+def test_what_a_group_cannot_do_without(load, btf, broken):
+    loaded = load(btf=btf)
+    alive = {name for name in OF if name not in broken}
+    assert loaded.broken == broken
+    assert set(loaded.maps) == set(loaded.hooks) == alive
+    # rows of applications are counted in only together with what places processes
+    assert loaded.values["APPS"] == (0 if "apps" in broken else 70)
+    assert bool(load.listening) == ("network" in alive)
 
 
-def test_lockdown_takes_applications_alone(serve, monkeypatch):
+def test_lockdown_takes_applications_alone(load, monkeypatch):
     monkeypatch.setattr(loader.procfs, "locked_down", lambda: True)
-    machine, manifest, _ = serve()
-    assert set(manifest["broken"]) == {"apps"} and "lockdown" in manifest["broken"]["apps"]
-    assert "APPS" not in macros(machine.texts[0][1])
+    loaded = load()
+    assert set(loaded.broken) == {"apps"}
+    assert "lockdown" in loaded.broken["apps"]
+    assert loaded.values["APPS"] == 0
 
 
-@pytest.mark.parametrize("culprit", ["file", "vfs", "process", "network"])
-def test_a_group_fails_alone(serve, culprit):
-    machine, manifest, descriptors = serve(trouble=lambda text: "mistake" if '#line 1 "%s.c"' % culprit in text else "")
-    assert set(manifest["broken"]) == {culprit, "apps"} and manifest["broken"][culprit] == "mistake"
-    assert len(machine.texts) == 3 and manifest["memory"] == 3 * 2 * 4096
-    for text, cflags in machine.texts:
-        assert "APPS" not in macros(cflags) and '#line 1 "rows.c"' not in text and '#line 1 "apps.c"' not in text
-    for number, name in enumerate(name for name in OF if name in manifest["maps"]):
-        assert descriptors[manifest["maps"][name]] == "%d:%s_counters" % (number + 1, name)
-    assert "apps_rows" not in manifest["tables"]
+@pytest.mark.parametrize("culprit", OF)
+def test_a_group_that_could_not_be_compiled_fails_alone_with_the_compilers_message(load, culprit):
+    code = CODE._replace(groups={**CODE.groups, culprit: GroupCode({}, (), (), "%s.c:7: error: a mistake" % culprit)})
+    loaded = load(code=code)
+    assert loaded.broken == {culprit: "%s.c:7: error: a mistake" % culprit}
+    assert set(loaded.hooks) == set(OF) - {culprit}
+    assert loaded.values["APPS"] == (0 if culprit == "apps" else 70)
 
 
-def test_nothing_can_be_compiled(serve):
-    machine, manifest, descriptors = serve(trouble=lambda text: "mistake")
-    assert set(manifest["broken"]) == set(OF) and machine.texts == [] == descriptors
-    assert manifest["maps"] == manifest["hooks"] == {} and manifest["memory"] == 0
+@pytest.mark.parametrize("culprit", OF)
+def test_a_group_whose_counters_have_no_memory_fails_alone(load, culprit):
+    load.machine.no_map = {culprit + "_counters"}
+    loaded = load()
+    assert set(loaded.broken) == {culprit}
+    assert "cannot make the maps of %s: ENOMEM" % culprit in loaded.broken[culprit]
+    assert set(loaded.hooks) == set(OF) - {culprit}
 
 
-def test_one_group_is_tried_once(serve):
-    tried = []
-    _, manifest, _ = serve(["file"], trouble=lambda text: tried.append(text) or "mistake")
-    assert manifest["broken"] == {"file": "mistake"} and len(tried) == 1
-
-
-def test_groups_that_nobody_wants(serve):
-    machine, manifest, _ = serve(["vfs", "apps"])
-    assert set(manifest["maps"]) == {"vfs", "apps"} and machine.prepared == []
-    assert '#line 1 "rows.c"' in machine.texts[0][0] and "network" not in manifest["hooks"]
+def test_groups_that_are_not_in_the_plan(load):
+    loaded = load(("vfs", "apps"))
+    assert set(loaded.maps) == {"vfs", "apps"}
+    assert load.listening == []
 
 
 def test_every_group_of_the_configuration_is_one_of_the_registry():
-    assert set(ebpf_conf.load([])[0].groups) == set(OF)
+    assert set(SETTINGS.groups) == set(OF)
 
 
-@pytest.mark.parametrize("groups", [tuple(OF), ("vfs", "process"), ("process",), ("network", "apps")])
-def test_control_groups(serve, groups):
-    sizes = WITH_CGROUPS if "apps" in groups else {name: size for name, size in WITH_CGROUPS.items() if "APPS" not in name}
-    machine, manifest, descriptors = serve(groups, sizes=sizes)
-    (text, cflags), = machine.texts
-    assert text == source.text([OF[name] for name in groups], os.path.join(ROOT, "bpf"), {"CGROUPS": 128})
-    assert macros(cflags)["CGROUPS"] == "128" and macros(cflags)["CGROUPS_KNOWN"] == "4096"
-    tables = {table: descriptors[place] for table, place in manifest["tables"].items()}
-    assert {table: tables.pop(table) for table in loader.CGROUP_TABLES} == {
-        table: "1:" + table for table in ("cgroup_rows", "cgroups_asked")}
-    assert tables == {table: "1:" + table for name in groups for table in OF[name].tables}
-    assert len(descriptors) == len(set(descriptors))
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """A directory of texts, the path of a bytecode file, and what the compiler's child gives or raises."""
+    class Installed:
+        path, texts, said, compiled = tmp_path / "bytecode", tmp_path / "bpf", [], child.Failed("there is no compiler")
+
+        def code(self, digest="text", groups=CODE.groups):
+            return bytecode.write(Bytecode(bpf.MACHINE, digest, groups))
+
+    found = Installed()
+    found.texts.mkdir()
+
+    def compile_all():
+        if isinstance(found.compiled, Exception):
+            raise found.compiled
+        return found.compiled
+
+    monkeypatch.setattr(directories, "bytecode", lambda machine: str(found.path))
+    monkeypatch.setattr(directories, "data", lambda name: str(found.texts))
+    monkeypatch.setattr(source, "digest", lambda directory, machine: "text")
+    monkeypatch.setattr(child, "compile_all", compile_all)
+    monkeypatch.setattr(log, "write", lambda level, text: found.said.append(text))
+    return found
 
 
-def test_control_groups_that_nobody_wants(serve):
-    machine, manifest, _ = serve()
-    assert "CGROUPS" not in macros(machine.texts[0][1]) and not set(loader.CGROUP_TABLES) & set(manifest["tables"])
+def test_the_file_is_taken_and_nothing_is_compiled(installed):
+    installed.path.write_bytes(installed.code())
+    code, origin = loader.instructions()
+    assert code.groups == CODE.groups
+    assert origin == "%s, digest %s" % (installed.path, code.digest)
+    assert installed.said == []
 
 
-def test_control_groups_stay_without_applications(serve):
-    machine, manifest, descriptors = serve(btf=BTF(lacks={"task_struct"}), sizes=WITH_CGROUPS)
-    assert set(manifest["broken"]) == {"apps"} and "APPS" not in macros(machine.texts[0][1])
-    assert macros(machine.texts[0][1])["CGROUPS"] == "128"
-    assert descriptors[manifest["tables"]["cgroup_rows"]] == "1:cgroup_rows"
+def test_a_file_alone_is_enough_where_the_texts_are_not_installed(installed):
+    installed.path.write_bytes(installed.code("of another time"))
+    installed.texts.rmdir()
+    assert loader.instructions()[0].source == "of another time"
 
 
-@pytest.mark.parametrize("culprit", ["file", "vfs", "process", "network"])
-def test_control_groups_take_all_groups_in_one_text(serve, culprit):
-    """Each text has tables of its own, and the collector answers one: in the others everybody would stay in `other`."""
-    machine, manifest, _ = serve(trouble=lambda text: "mistake" if '#line 1 "%s.c"' % culprit in text else "",
-                                 sizes=WITH_CGROUPS)
-    assert len(machine.texts) == 3 and not set(loader.CGROUP_TABLES) & set(manifest["tables"])
+def test_without_a_file_the_texts_are_compiled(installed):
+    installed.compiled = installed.code()
+    code, origin = loader.instructions()
+    assert code.groups == CODE.groups
+    assert origin == "compiled now from %s, as there is no %s" % (installed.texts, installed.path)
+    assert installed.said == []
 
 
-def test_rows_of_control_groups_that_nobody_reads(serve):
-    machine, _, _ = serve(trouble=lambda text: "mistake" if '#line 1 "file.c"' in text else "", sizes=WITH_CGROUPS)
-    assert not any("CGROUPS" in macros(cflags) for _, cflags in machine.texts)
+@pytest.mark.parametrize("make, why", [
+    (lambda at: at.code("of another time"), "is not made from"),
+    (lambda at: at.code(groups={}), "has no group file, vfs"),
+    (lambda at: at.code()[:-1], "it is damaged"),
+    (lambda at: b"", "it is no bytecode file"),
+])
+def test_a_file_that_is_refused_is_one_line_and_the_texts_are_compiled(installed, make, why):
+    installed.path.write_bytes(make(installed))
+    installed.compiled = installed.code()
+    code, origin = loader.instructions()
+    assert code.groups == CODE.groups
+    assert len(installed.said) == 1
+    assert why in installed.said[0]
+    assert origin.startswith("compiled now from ")
+
+
+def test_no_file_and_no_compiler(installed):
+    with pytest.raises(loader.LoadFailed) as failed:
+        loader.instructions()
+    assert str(failed.value) == "no programs: there is no %s, and there is no compiler" % installed.path
 
 
 def refused(monkeypatch, error, limit, size, denied=""):
@@ -275,7 +279,7 @@ def refused(monkeypatch, error, limit, size, denied=""):
     monkeypatch.setattr(loader.refusals, "denied", lambda: denied)
     monkeypatch.setattr(loader.resource, "setrlimit", lambda which, limits: None)
     monkeypatch.setattr(loader.resource, "getrlimit", lambda which: (limit, limit))
-    with pytest.raises(loader.Refused) as found:
+    with pytest.raises(loader.LoadFailed) as found:
         loader._try_the_least()
     return str(found.value)
 
@@ -300,5 +304,5 @@ def test_no_map_at_all(monkeypatch, error, limit, denied, cause):
 
 def test_a_machine_without_sys(monkeypatch):
     monkeypatch.setattr(loader.procfs, "read", lambda path: "")
-    with pytest.raises(loader.Refused, match="/sys is not mounted"):
+    with pytest.raises(loader.LoadFailed, match="/sys is not mounted"):
         loader._try_the_least()

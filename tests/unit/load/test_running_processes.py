@@ -6,9 +6,9 @@ import pytest
 
 from ebpf_plugin import log
 from ebpf_plugin.collect.application_matcher import Matcher
-from ebpf_plugin.collect.applications import APPLICATION, NAME
+from ebpf_plugin.collect.applications import APPLICATION, COMM
 from ebpf_plugin.config import apps_groups
-from ebpf_plugin.kernel import bpf
+from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.load import running_processes
 
 CONF = "web: nginx\nsql: mysql*\njvm: *kafka*\nlate: java\n"  # rows 1 to 4
@@ -73,8 +73,8 @@ class Tables:
 def enter(monkeypatch, tables, *looks):
     looks = iter(looks)
     last = {}
-    monkeypatch.setattr(running_processes, "everybody", lambda: last.update(next(looks, {})) or dict(last))
-    monkeypatch.setattr(running_processes, "command_line", lambda pid: b"")
+    monkeypatch.setattr(procfs, "processes", lambda: last.update(next(looks, {})) or dict(last))
+    monkeypatch.setattr(procfs, "command_line", lambda pid: b"")
     return running_processes.enter(tables.names(), rules())
 
 
@@ -91,7 +91,7 @@ def test_enter_fills_the_table_and_teaches_names(monkeypatch):
     assert enter(monkeypatch, tables, {1: (b"init", 0), 2: (b"nginx", 1)}) == {0, 1}
     assert tables.rows() == {1: 0, 2: 1}
     assert tables.maps["apps_names"] == {
-        NAME.pack(b"nginx"): struct.pack("=II", 1, 0), NAME.pack(b"java"): struct.pack("=II", 4, 1)}
+        COMM.pack(b"nginx"): struct.pack("=II", 1, 0), COMM.pack(b"java"): struct.pack("=II", 4, 1)}
 
 
 def test_enter_leaves_what_the_kernel_has_entered(monkeypatch):
@@ -112,8 +112,8 @@ def test_who_is_born_to_one_that_was_born_between_two_looks_is_found(monkeypatch
 
 def test_a_machine_that_always_has_somebody_new_is_not_looked_at_for_ever(monkeypatch):
     tables, looks = Tables(monkeypatch), []
-    monkeypatch.setattr(running_processes, "everybody", lambda: looks.append(1) or {len(looks): (b"sh", 0)})
-    monkeypatch.setattr(running_processes, "command_line", lambda pid: b"")
+    monkeypatch.setattr(procfs, "processes", lambda: looks.append(1) or {len(looks): (b"sh", 0)})
+    monkeypatch.setattr(procfs, "command_line", lambda pid: b"")
     assert running_processes.enter(tables.names(), rules()) == {0} and len(
         looks) == running_processes.LOOKS == len(tables.rows())
 
@@ -148,7 +148,7 @@ def test_a_refusal_is_told_and_not_taken_for_a_full_table(monkeypatch, said, ref
 
 @pytest.mark.parametrize("name, visible", [(b"init", True), (b"", True), (None, False)])
 def test_hidepid(monkeypatch, name, visible):
-    monkeypatch.setattr(running_processes, "name_of", {1: name}.__getitem__)
+    monkeypatch.setattr(procfs, "comm_of", {1: name}.__getitem__)
     assert running_processes.are_visible() == visible
 
 

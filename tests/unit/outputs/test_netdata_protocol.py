@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pluginsd import check_line, words
 import pytest
 
+from ebpf_plugin.model.declared import Dimension
 from ebpf_plugin.model.select import select_charts
 from ebpf_plugin.outputs import netdata_protocol
 
@@ -29,9 +30,9 @@ def test_the_splitter_of_this_test(line, expected):
     assert words(line) == expected
 
 
-def sample(shown, values, microseconds):
+def sample(chart, values, microseconds):
     """The lines of a block."""
-    return netdata_protocol.sample(netdata_protocol.prefixes(shown), values, microseconds).splitlines(True)
+    return netdata_protocol.Block(chart).text(tuple(values), microseconds).splitlines(True)
 
 
 @FUZZ
@@ -62,7 +63,7 @@ def test_quoted(text, expected):
 @given(ANY, ANY, ANY, ANY, st.integers(1, 3600))
 @example(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1)
 def test_chart_lines_stay_whole(title, units, family, module, every):
-    shown = FLOW._replace(group=module, title=title, units=units, family=family)
+    shown = FLOW.replaced(group=module, title=title, units=units, family=family)
     lines = list(netdata_protocol.chart(shown, every))
     for line in lines:
         check_line(line)
@@ -76,6 +77,7 @@ def test_chart_lines_stay_whole(title, units, family, module, every):
 
 
 @FUZZ
+@example([1, 2 ** 63], None)
 @given(st.lists(st.none() | st.integers(), min_size=2, max_size=2), st.none() | st.integers(0, 2 ** 63 - 1))
 def test_sample_lines(values, microseconds):
     lines = sample(FLOW, values, microseconds)
@@ -110,26 +112,23 @@ def test_a_gap_is_no_set():
     "", " ", "a b", "a=b", "a'b", 'a"b', "a\\b", "a\n", "\0", "a/b", "\u00e9", "\u0661", "\udcff", "x" * 151,
 ])
 def test_ids_are_demanded(name):
-    line = FLOW.lines[0]
-    of_chart = FLOW._replace(id=name)
-    of_dim = FLOW._replace(lines=(line._replace(id=name),))
-    for shown in (of_chart, of_dim):
+    for chart in (FLOW.replaced(id=name), FLOW.replaced(dimensions=(Dimension(name),))):
         with pytest.raises(ValueError):
-            list(netdata_protocol.chart(shown, 1))
+            list(netdata_protocol.chart(chart, 1))
         with pytest.raises(ValueError):
-            netdata_protocol.prefixes(shown)
+            netdata_protocol.Block(chart)
 
 
 def test_the_longest_id_is_within_the_agents_limit():
-    assert len(words(next(netdata_protocol.chart(FLOW._replace(id="x" * 145), 1)))[1]) == 150 < 199
+    assert len(words(next(netdata_protocol.chart(FLOW.replaced(id="x" * 145), 1)))[1]) == 150 < 199
 
 
 def test_a_word_of_its_own():
     assert words(netdata_protocol.DISABLE) == ["DISABLE"] and words(netdata_protocol.KEEP_ALIVE) == []
 
 
-STACKED = FLOW._replace(kind="stacked", type="netdata", id="out", lines=tuple(
-    line._replace(name=name) for line, name in zip(FLOW.lines, ("https:TCP:host", "it's"))))
+IN, OUT = Dimension("in", name="https:TCP:host"), Dimension("out", multiplier=-1, name="it's")
+STACKED = FLOW.replaced(kind="stacked", type="netdata", id="out", dimensions=(IN, OUT))
 
 
 def test_kind_type_and_names():
@@ -140,21 +139,18 @@ def test_kind_type_and_names():
     assert sample(STACKED, (1, 2), None)[0] == "BEGIN netdata.out\n"
 
 
-IN, OUT = STACKED.lines
-
-
 @pytest.mark.parametrize("before, after, dimensions", [
     ((IN,), (IN,), []),
     ((IN,), (IN, OUT), ["out 'it`s' incremental -1 1"]),
     ((IN, OUT), (OUT, IN), []),
     ((IN, OUT), (OUT,), ["in 'https:TCP:host' incremental 1 1 'obsolete'"]),
     ((IN,), (OUT,), ["out 'it`s' incremental -1 1", "in 'https:TCP:host' incremental 1 1 'obsolete'"]),
-    ((IN,), (IN._replace(name="other"),), ["in 'other' incremental 1 1"]),
-    ((IN,), (IN._replace(name=""),), ["in '' incremental 1 1"]),
-    ((), (IN._replace(name=""),), ["in '' incremental 1 1"]),
+    ((IN,), (Dimension("in", name="other"),), ["in 'other' incremental 1 1"]),
+    ((IN,), (Dimension("in"),), ["in '' incremental 1 1"]),
+    ((), (Dimension("in"),), ["in '' incremental 1 1"]),
     ((IN, OUT), (), ["in 'https:TCP:host' incremental 1 1 'obsolete'", "out 'it`s' incremental -1 1 'obsolete'"]),
 ])
 def test_only_what_has_changed_is_declared_again(before, after, dimensions):
-    lines = list(netdata_protocol.chart(STACKED._replace(lines=after), 1, STACKED._replace(lines=before)))
+    lines = list(netdata_protocol.chart(STACKED.replaced(dimensions=after), 1, STACKED.replaced(dimensions=before)))
     assert lines[0].startswith("CHART netdata.out ")
     assert lines[1:] == ["DIMENSION %s\n" % text for text in dimensions]
