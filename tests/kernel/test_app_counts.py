@@ -5,6 +5,7 @@ counters.
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 

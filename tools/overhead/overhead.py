@@ -16,13 +16,14 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "plugin"))
 
-from ebpf_plugin.config import apps_groups, directories  # noqa: E402
+from ebpf_plugin.config import apps_groups, directories, ebpf_conf, network_viewer  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.apps import APPS  # noqa: E402
 from ebpf_plugin.kernel import tracefs  # noqa: E402
 from ebpf_plugin.kernel.btf import BTF, NoBTF  # noqa: E402
-from ebpf_plugin.load import handoff, running_processes  # noqa: E402
+from ebpf_plugin.load import loader, running_processes  # noqa: E402
 from ebpf_plugin.load.attach import Attacher  # noqa: E402
+from ebpf_plugin.load.plan import Plan  # noqa: E402
 from ebpf_plugin.model.group import ATTACH_METHODS, MODES  # noqa: E402
 
 WITHOUT_APPS = tuple(group for group in GROUPS if group is not APPS)
@@ -33,7 +34,16 @@ PASSES = {
     "fork+exit+wait": {"clone", "clone_error", "exit", "release"}, "getppid": set(),
 }
 EMPTY = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
+EVERYTHING = network_viewer.Viewer(None, None, 500, {}, False, ())  # filters that let every connection through
 SOURCE = pathlib.Path(__file__).with_name("events.c")
+
+
+class EmptyPrograms:
+    """Stands for load.programs.Programs."""
+
+    @staticmethod
+    def instructions(name, arguments):
+        return EMPTY
 
 
 def compiled():
@@ -77,7 +87,7 @@ def rows(program, method, mode, btf, no_btf):
     nothing = measured(program)
     pairs, elsewhere = [], {}
     for groups in WITHOUT_APPS, GROUPS:
-        empty, methods = measured_with_empty(program, groups, Attacher(lambda name: EMPTY, mode, method, btf, no_btf))
+        empty, methods = measured_with_empty(program, groups, Attacher(EmptyPrograms, mode, method, btf, no_btf))
         if methods.count(method) < len(methods) / 2:
             print("  %-16s %-11s %-7s this kernel does not have it" % ("", method, mode))
             return
@@ -98,9 +108,9 @@ def rows(program, method, mode, btf, no_btf):
             "%s (%s)" % (hook, found or "not attached") for hook, found in elsewhere.items()), flush=True)
 
 
-def measured_with_empty(program, groups, ladder):
+def measured_with_empty(program, groups, attacher):
     """({event: nanoseconds}, [attach method of each hook]) with empty programs on all hooks of `groups`."""
-    attached = [ladder.attach(hook) for group in groups for hook in group.hooks if ladder.mode in hook.modes]
+    attached = [attacher.attach(hook) for group in groups for hook in group.hooks if attacher.mode in hook.modes]
     try:
         return measured(program), [method for method, _, _ in attached]
     finally:
@@ -113,14 +123,14 @@ def measured_with_plugin(program, groups, method, mode):
     """({event: nanoseconds}, {hook: method or None}) with the plugin's programs of `groups`, every connection counted."""
     apps = APPS in groups
     stock = apps_groups.load([os.path.join(directories.data("conf.d"), apps_groups.NAME)])[0]
-    sizes = {"FLOWS_MAX": 4352, "CONNECTIONS": 1, **({"APPS": len(stock.ids), "APPS_PROCESSES": 32768} if apps else {})}
-    loaded = handoff.load({"groups": [group.name for group in groups], "mode": mode, "method": method,
-                           "bpf": directories.data("bpf"), "sizes": sizes, "test": {},
-                           "filters": {"ports": None, "networks": None}}, patience=1e6)
+    sizes = {"CONNECTIONS": 1, **({"APPS": len(stock.ids), "APPS_PROCESSES": 32768} if apps else {})}
+    settings = ebpf_conf.load([])[0]._replace(mode=mode, method=method, groups=tuple(group.name for group in groups))
+    loaded = loader.load(Plan(settings, groups, sizes, EVERYTHING, stock if apps else None, ""), {})
     if apps:
         running_processes.enter(loaded.tables, stock.rules)
     try:
-        return measured(program), {hook.name: loaded.hooks.get(group.name, {}).get(hook.name, {"method": None})["method"]
+        not_loaded = loader.AttachedHook(None, (), ())
+        return measured(program), {hook.name: loaded.hooks.get(group.name, {}).get(hook.name, not_loaded).method
                                    for group in groups for hook in group.hooks if mode in hook.modes}
     finally:
         for descriptor in loaded.descriptors:

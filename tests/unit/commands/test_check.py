@@ -36,6 +36,7 @@ def test_every_group_has_to_run(printed):
 
 def test_every_reason_is_told(printed):
     found = loaded(GROUP)
-    found.hooks["toy"]["in"]["failed"] = [["trampoline", "no BTF here"], ["probe", "no kprobes here"]]
+    failed = (("trampoline", "no BTF here"), ("probe", "no kprobes here"))
+    found.hooks["toy"]["in"] = found.hooks["toy"]["in"]._replace(failed=failed)
     check.report((GROUP,), ENTRY, found)
     assert "not trampoline: no BTF here" in printed() and "not probe: no kprobes here" in printed()

@@ -1,5 +1,4 @@
 """The command: what arguments and files make of it, and how it gives up."""
-import json
 import marshal
 import os
 import subprocess
@@ -20,8 +19,8 @@ from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel import btf as btf_module
 from ebpf_plugin.kernel import procfs
-from ebpf_plugin.load import handoff, plan, running_processes
-from ebpf_plugin.model import series
+from ebpf_plugin.load import loader, plan, running_processes
+from ebpf_plugin.model import declared
 from ebpf_plugin.outputs import netdata
 
 PLUGIN = os.path.join(ROOT, "plugin", "ebpf.plugin")
@@ -170,10 +169,10 @@ def run(arguments, wanted=DEFAULTS):
 
 @pytest.fixture
 def no_loader(monkeypatch):
-    def load(wanted):
-        raise handoff.LoaderFailed("the loader is not well")
+    def load(wanted, test):
+        raise loader.LoadFailed("the loader is not well")
 
-    monkeypatch.setattr(handoff, "load", load)
+    monkeypatch.setattr(loader, "load", load)
 
 
 @pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], ""), (["--check"], "")])
@@ -195,9 +194,9 @@ def test_nothing_is_enabled(no_loader, said, capfd):
 
 
 def execute(state, descriptors):
-    """steady.become() without the new program."""
+    """daemon.execute() without the new program."""
     state = marshal.loads(marshal.dumps(state))
-    daemon.run(state, netdata.Protocol(series.unpack(state["shown"])))
+    daemon.run(state, netdata.Netdata(state["every"], declared.unpack(state["charts"])))
     return 0
 
 
@@ -207,7 +206,7 @@ def machine(monkeypatch):
     def set_up(*samples, broken=(), **methods):
         plans = []
 
-        def load(wanted):
+        def load(wanted, test):
             plans.append(wanted)
             found = loaded(GROUP, **methods)
             if broken:
@@ -215,9 +214,9 @@ def machine(monkeypatch):
             return found
 
         monkeypatch.setattr(plan, "GROUPS", (GROUP,))
-        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(loader, "load", load)
         monkeypatch.setattr(daemon, "execute", execute)
-        monkeypatch.setattr(daemon, "Counters", lambda descriptor, count: Reader(*samples))
+        monkeypatch.setattr(daemon, "Counters", lambda *_: Reader(*samples))
         monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: None))
         monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
         monkeypatch.setattr(daemon, "ticker", SimpleNamespace(Ticker=lambda *_, **__: SimpleNamespace(wait=lambda: None)))
@@ -258,7 +257,8 @@ def test_from_the_declaration_to_the_last_tick(machine, said, capfd):
     assert [line for line in lines[5:] if line.startswith("SET in")] == ["SET in = 3", "SET in = 5"]
     assert all(line.split()[9] == "2" for line in lines if line.startswith("CHART ebpf.inside"))
     assert said == []
-    assert plans[0]["groups"] == ["toy"] and plans[0]["mode"] == "entry" and plans[0]["method"] == "auto"
+    assert [group.name for group in plans[0].groups] == ["toy"]
+    assert (plans[0].settings.mode, plans[0].settings.method) == ("entry", "auto")
 
 
 def test_debug_says_what_is_going_on(machine, said, capfd):
@@ -282,7 +282,8 @@ def test_show_bpf(monkeypatch, said, capfd):
     assert run(["--show-bpf"]) == 0
     printed = capfd.readouterr().out
     assert all('#line 1 "%s.c"' % group.name in printed for group in GROUPS)
-    assert "#define RETURN_MODE 0\n" in printed
+    assert " * RETURN_MODE = 0\n" in printed
+    assert " * SKC_NET = unknown\n" in printed
     assert said == ["no BTF: not here"]
 
 
@@ -295,13 +296,13 @@ def connected(machine, monkeypatch):
     def set_up(tables=("flows",), warnings=(), **methods):
         plans, states = [], []
 
-        def load(wanted):
-            plans.append(json.loads(json.dumps(wanted)))
+        def load(wanted, test):
+            plans.append(wanted)
             return loaded(NETWORK, **methods)._replace(tables={name: 5 for name in tables}, warnings=list(warnings))
 
         machine()
         monkeypatch.setattr(plan, "GROUPS", GROUPS)
-        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(loader, "load", load)
         monkeypatch.setattr(daemon, "execute", lambda state, descriptors: states.append(
             marshal.loads(marshal.dumps(state))) or 0)
         return plans, states
@@ -315,12 +316,12 @@ def test_what_loader_and_collector_get_of_the_network_viewer(connected, said, ca
                                hostnames=Text("!*.secret"))
     assert run([], wanted) == 0
     got, state = plans[0], states[0]
-    assert got["groups"] == ["network"]
-    assert (got["sizes"]["CONNECTIONS"], got["sizes"]["FILTER_PORTS"]) == (1, 1)
-    assert len(got["filters"]["ports"]) == 2 * 8192
-    assert got["sizes"]["FILTER_ADDRESSES"] == len(got["filters"]["networks"])
-    assert state["connections"]["map"] == 5 and state["connections"]["most"] == 7 and state["connections"]["hosts"]
-    assert state["connections"]["room"] == got["sizes"]["FLOWS_MAX"]
+    assert [group.name for group in got.groups] == ["network"]
+    assert (got.sizes["CONNECTIONS"], got.sizes["FILTER_PORTS"]) == (1, 1)
+    assert len(got.viewer.ports) == 2 * 8192
+    assert got.sizes["FILTER_ADDRESSES"] == len(got.viewer.networks)
+    assert (state["connections"]["map"], state["connections"]["limit"], state["connections"]["hosts"]) == (5, 7, True)
+    assert state["connections"]["entries"] == 4096 + 128 * procfs.possible_cpus()
     assert dict(state["connections"]["names"])[80, "TCP"] == "web"
     assert said == ["something to know"]
 
@@ -333,14 +334,14 @@ def test_no_connections(connected, said, capfd, wanted, tables):
     plans, states = connected(tables)
     assert run([], wanted) == 0
     assert states[0]["connections"] is None
-    assert plans[0]["sizes"]["CONNECTIONS"] == int(wanted.connections)
+    assert plans[0].sizes["CONNECTIONS"] == int(wanted.connections)
 
 
 def test_no_network_viewer_reads_no_filters(machine, monkeypatch, said, capfd):
     plans = machine((1, 0, 2), (3, 0, 4))
     monkeypatch.setattr(network_viewer, "settle", lambda *_: pytest.fail("nobody wants it"))
     assert run(["--once"], TOY) == 0
-    assert plans[0]["filters"] is None and "CONNECTIONS" not in plans[0]["sizes"]
+    assert plans[0].viewer is None and "CONNECTIONS" not in plans[0].sizes
 
 
 def test_a_filter_that_is_wrong_is_logged_and_the_rest_holds(connected, said, capfd):
@@ -363,13 +364,13 @@ def placed(connected, monkeypatch, tmp_path):
     def set_up(text, **methods):
         (tmp_path / "apps_groups.conf").write_text(text)
         plans, states = connected()
-        tables = {name: number for number, name in enumerate(name for group in GROUPS for name in group.tables)}
+        tables = {name: number for number, name in enumerate(table.name for group in GROUPS for table in group.tables)}
 
-        def load(wanted):
+        def load(wanted, test):
             plans.append(wanted)
-            return loaded(*(group for group in GROUPS if group.name in wanted["groups"]), **methods)._replace(tables=tables)
+            return with_values(loaded(*wanted.groups, **methods)._replace(tables=tables), wanted)
 
-        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(loader, "load", load)
         monkeypatch.setattr(running_processes, "enter", lambda tables, rules: entered.append((tables, rules)) or {0, 2})
         return plans, states, tables
 
@@ -378,18 +379,24 @@ def placed(connected, monkeypatch, tmp_path):
     return set_up
 
 
+def with_values(found, wanted, broken=()):
+    """What the loader fills in for rows."""
+    rows = 1 if "apps" in broken else max(1, wanted.sizes.get("APPS", 0))
+    return found._replace(values={"APP_ROWS": rows, "CGROUPS": wanted.sizes.get("CGROUPS", 0), "CONNECTIONS": 1})
+
+
 RULES = "shells: sh\n'my app': *payroll*"
 
 
 def test_what_loader_and_collector_get_of_applications(placed, said, capfd):
     plans, states, tables = placed(RULES)
     assert run([], DEFAULTS._replace(processes=99)) == 0
-    assert plans[0]["sizes"]["APPS"] == 3 and plans[0]["sizes"]["APPS_PROCESSES"] == 99 and "apps" in plans[0]["groups"]
+    assert plans[0].sizes["APPS"] == 3 and plans[0].sizes["APPS_PROCESSES"] == 99 and "apps" in plans[0].settings.groups
     found = states[0]["apps"]
     assert (found["names"], found["ids"]) == (("other", "shells", "my app"), ("other", "shells", "my_app"))
     assert found["rows"] in [(0, 2), (2, 0)] and found["tables"] == tables and found["processes"] == 99
     assert placed.entered == [(tables, found["rules"])]
-    charts = series.unpack(found["charts"])
+    charts = declared.unpack(found["charts"])
     assert {chart.type for chart in charts} == {"apps"} and {chart.group for chart in charts} == {
         group.name for group in GROUPS if group.apps}
     assert set(states[0]["maps"]) == {group.name for group in GROUPS}
@@ -408,7 +415,7 @@ def test_applications_take_all_of_their_hooks(placed, said, capfd, hook):
 def test_applications_that_nobody_wants(placed, said, capfd):
     plans, states, _ = placed("nonsense")
     assert run([], without("apps")) == 0
-    assert "APPS" not in plans[0]["sizes"] and "apps" not in plans[0]["groups"] and said == []
+    assert "APPS" not in plans[0].sizes and "apps" not in plans[0].settings.groups and said == []
     assert states[0]["apps"] is None and placed.entered == []
 
 
@@ -417,7 +424,7 @@ def test_applications_where_processes_cannot_be_seen(placed, said, capfd, monkey
     plans, states, _ = placed(RULES)
     monkeypatch.setattr(running_processes, hidden, lambda: False)
     assert run([], DEFAULTS) == 0
-    assert "apps" not in plans[0]["groups"] and states[0]["apps"] is None and placed.entered == []
+    assert "apps" not in plans[0].settings.groups and states[0]["apps"] is None and placed.entered == []
     assert len(said) == 1 and reason in said[0]
 
 
@@ -438,14 +445,14 @@ def grouped(placed, monkeypatch):
         read = procfs.read
         monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mounts" else read(path))
 
-        def load(wanted):
+        def load(wanted, test):
             plans.append(wanted)
-            groups = [group for group in GROUPS if group.name in wanted["groups"] and group.name not in broken]
-            # as loader.CGROUP_TABLES
-            more = {"cgroup_rows": 98, "cgroups_asked": 99} if "CGROUPS" in wanted["sizes"] else {}
-            return loaded(*groups, **methods)._replace(tables={**tables, **more}, broken={name: "no" for name in broken})
+            groups = [group for group in wanted.groups if group.name not in broken]
+            more = {"cgroup_rows": 98, "cgroups_asked": 99} if "CGROUPS" in wanted.sizes else {}
+            return with_values(loaded(*groups, **methods)._replace(
+                tables={**tables, **more}, broken={name: "no" for name in broken}), wanted, broken)
 
-        monkeypatch.setattr(handoff, "load", load)
+        monkeypatch.setattr(loader, "load", load)
         return plans, states
 
     return set_up
@@ -457,7 +464,7 @@ GROUPED = DEFAULTS._replace(cgroups=True)
 def test_what_loader_and_collector_get_of_control_groups(grouped, said, capfd):
     plans, states = grouped()
     assert run([], GROUPED) == 0
-    assert plans[0]["sizes"]["CGROUPS"] == cgroups.ROWS and plans[0]["sizes"]["CGROUPS_KNOWN"] == cgroups.KNOWN
+    assert plans[0].sizes["CGROUPS"] == cgroups.ROWS
     found = states[0]["cgroups"]
     assert (found["mount"], found["first"]) == ("/sys/fs/cgroup/unified", 3)
     assert (found["tables"]["cgroup_rows"], found["tables"]["cgroups_asked"]) == (98, 99)
@@ -469,7 +476,7 @@ def test_what_loader_and_collector_get_of_control_groups(grouped, said, capfd):
 def test_control_groups_without_applications(grouped, said, capfd):
     plans, states = grouped()
     assert run([], without("apps")._replace(cgroups=True)) == 0
-    assert "APPS" not in plans[0]["sizes"] and states[0]["apps"] is None
+    assert "APPS" not in plans[0].sizes and states[0]["apps"] is None
     assert states[0]["cgroups"]["first"] == 1 and states[0]["cgroups"]["charts"] and said == []
 
 
@@ -491,13 +498,13 @@ def test_control_groups_of_version_1_alone(grouped, said, capfd, mounts):
     plans, states = grouped(mounts)
     assert run([], GROUPED) == 0
     assert len(said) == 1 and "version 2" in said[0]
-    assert "CGROUPS" not in plans[0]["sizes"] and states[0]["cgroups"] is None and states[0]["apps"]
+    assert "CGROUPS" not in plans[0].sizes and states[0]["cgroups"] is None and states[0]["apps"]
 
 
 def test_control_groups_that_nobody_wants(grouped, said, capfd):
     plans, states = grouped()
     assert run([], DEFAULTS) == 0
-    assert "CGROUPS" not in plans[0]["sizes"] and states[0]["cgroups"] is None and said == []
+    assert "CGROUPS" not in plans[0].sizes and states[0]["cgroups"] is None and said == []
 
 
 def test_control_groups_that_were_not_loaded(placed, said, capfd, monkeypatch):
@@ -512,4 +519,5 @@ def test_show_bpf_with_control_groups(monkeypatch, said, capfd, wanted, present)
     monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: "/sys/fs/cgroup")
     assert run(["--show-bpf"], wanted) == 0
     printed = capfd.readouterr().out
-    assert ('#line 1 "cgroup_rows.c"' in printed) == ("#define CGROUPS %d\n" % cgroups.ROWS in printed) == present
+    assert (" * CGROUPS = %d\n" % cgroups.ROWS in printed) == present
+    assert (" * CGROUPS = 0\n" in printed) != present

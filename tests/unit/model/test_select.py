@@ -7,8 +7,8 @@ from ebpf_plugin.model.group import Note
 from ebpf_plugin.model.select import select_application_charts, select_charts
 
 
-def shape(shown):
-    return [(each.id, [line.id for line in each.lines]) for each in shown]
+def shape(charts):
+    return [(chart.id, [dimension.id for dimension in chart.dimensions]) for chart in charts]
 
 
 @pytest.mark.parametrize("mode, methods, expected", [
@@ -25,15 +25,16 @@ def test_only_what_is_measured(mode, methods, expected):
 def test_a_group_that_is_broken_shows_nothing():
     assert select_charts((GROUP,), "entry", {}) == ()
     other = GROUP._replace(name="other")
-    shown = select_charts((GROUP, other), "entry", {"other": attached(other)})
-    assert {each.group for each in shown} == {"other"}
+    charts = select_charts((GROUP, other), "entry", {"other": attached(other)})
+    assert {chart.group for chart in charts} == {"other"}
 
 
 def test_places_and_methods():
     flow, inside = select_charts((GROUP,), "entry", {"toy": attached(GROUP, out="probe")})
-    assert [(line.plus, line.minus, line.methods) for line in flow.lines] == [
+    assert [(dimension.plus, dimension.minus, dimension.methods) for dimension in flow.dimensions] == [
         ((0,), (), ("trampoline",)), ((2,), (), ("probe",))]
-    assert [(line.plus, line.minus, line.methods) for line in inside.lines] == [((0,), (2,), ("probe", "trampoline"))]
+    assert [(dimension.plus, dimension.minus, dimension.methods) for dimension in inside.dimensions] == [
+        ((0,), (2,), ("probe", "trampoline"))]
 
 
 ASKED = Note("probe", ("entry",), ("in_calls",), "asked")
@@ -51,7 +52,7 @@ LATE = Note("probe", ("entry", "return"), ("out_calls",), "late")
 def test_titles_say_what_is_unusual(mode, methods, titles):
     taking, giving = GROUP.hooks
     group = GROUP._replace(hooks=(taking._replace(notes=(ASKED,)), giving._replace(notes=(LATE,))))
-    assert [each.title for each in select_charts((group,), mode, {"toy": attached(group, **methods)})] == titles
+    assert [chart.title for chart in select_charts((group,), mode, {"toy": attached(group, **methods)})] == titles
 
 
 OF_APPS = GROUP._replace(apps=(
@@ -69,10 +70,12 @@ OF_APPS = GROUP._replace(apps=(
 ])
 def test_charts_of_applications(mode, methods, expected):
     found = select_application_charts((OF_APPS,), mode, {"toy": attached(OF_APPS, **methods)})
-    assert {each.id: line.plus for each in found for line in each.lines} == expected
-    assert all(len(each.lines) == 1 and each.lines[0].multiplier == 1 and not each.lines[0].minus for each in found)
-    assert {(each.type, each.kind, each.group) for each in found} <= {("apps", "stacked", "toy")}
-    assert [each.full_id for each in found] == ["apps." + name for name in expected]
+    assert {chart.id: [dimension.plus for dimension in chart.dimensions] for chart in found} == {
+        name: [places] for name, places in expected.items()}
+    assert {(dimension.multiplier, dimension.minus) for chart in found for dimension in chart.dimensions} <= {(1, ())}
+    assert {(chart.type, chart.kind, chart.group, chart.by) for chart in found} <= {
+        ("apps", "stacked", "toy", "application")}
+    assert [chart.full_id for chart in found] == ["apps." + name for name in expected]
     # they are no charts of the host's
     assert select_charts((OF_APPS,), mode, {"toy": attached(OF_APPS, **methods)}) == \
         select_charts((GROUP,), mode, {"toy": attached(GROUP, **methods)})

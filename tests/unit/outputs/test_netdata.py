@@ -79,7 +79,8 @@ def test_a_gap_in_one_dimension_is_not_one_of_the_chart(output, writes):
 
 def stack(*names, start=None, **renamed):
     """A chart whose dimensions come and go, with these ones; `start` is that of the first."""
-    dimensions = tuple(Dimension(name, name=renamed.get(name, ""), start=start if name == names[0] else None) for name in names)
+    dimensions = tuple(Dimension(name, name=renamed.get(name, ""), start=start if name == names[0] else None)
+                       for name in names)
     return Chart("net", "conns", "Who", "bytes/s", "Net", 9, dimensions, kind="stacked", by="peer")
 
 
