@@ -9,19 +9,20 @@ import time
 
 from app_elf import Programs
 from left import ids
-from live import COMM, STOCK_KERNEL, load
+from live import COMM, STOCK_KERNEL, counters_of, load
 import pytest
 
-from ebpf_plugin.collect.applications import APPLICATION, ASKED, QUESTION, Apps, everybody
-from ebpf_plugin.collect.counters import Counters, Rows
+from ebpf_plugin.collect import applications
+from ebpf_plugin.collect.applications import APPLICATION, MAX_QUESTIONS, QUESTION
 from ebpf_plugin.collect.missed_events import MissedEvents
+from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.config import apps_groups
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.kernel import bpf, procfs, tracefs
 from ebpf_plugin.kernel.maps import HashMap
 from ebpf_plugin.load import running_processes
-from ebpf_plugin.model import series
+from ebpf_plugin.model import declared
 from ebpf_plugin.model.select import select_application_charts, select_charts
 from plugin import PATIENCE, Plugin
 
@@ -57,26 +58,24 @@ class Applications:
         self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
         self.hosts_charts = select_charts(GROUPS, mode, self.loaded.hooks)
         known = running_processes.enter(self.tables, found.rules)
-        self.known = set(known)
-        self.readers = {
-            group.name: Rows(self.loaded.maps[group.name], len(group.counters), len(found.ids), self.tables["apps_rows"],
-                             len(found.ids), self.known)
-            for group in GROUPS if group.name != "apps"}
+        self._rows = RowSet(len(found.ids), known, self.tables["apps_rows"])
+        self.readers = {group.name: counters_of(self.loaded, group, self._rows) for group in GROUPS if group is not APPS}
         self._missed = MissedEvents(self.loaded.programs, self.loaded.events)
-        self._counters = Counters(self.loaded.maps["apps"], len(APPS.counters))
-        self._apps = Apps({"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
-                           "rows": tuple(known), "charts": series.pack(self.charts), "processes": ROOM},
-                          self.readers, self.known)
+        self._counters = counters_of(self.loaded, APPS, RowSet())
+        self._apps = applications.Applications(
+            {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
+             "charts": declared.pack(self.charts), "processes": ROOM}, self.readers, self._rows)
 
     def read(self):
         """{group: counters of the host}"""
+        self._rows.refresh()
         return {name: reader.read() for name, reader in self.readers.items()}
 
     def tick(self):
         """What the collector does once in a second, but for showing: {chart: {row's id: value}}"""
-        samples = {**self.read(), "apps": self._counters.read()}
-        return {each.id: dict(zip((line.id for line in each.lines), values))
-                for each, values in self._apps.tick(time.monotonic(), samples)}
+        counters = {**self.read(), "apps": self._counters.read()}
+        return {chart.id: dict(zip((dimension.id for dimension in chart.dimensions), values))
+                for chart, values in self._apps.tick(time.monotonic(), counters)}
 
     def full(self):
         """How many processes had no room."""
@@ -88,17 +87,17 @@ class Applications:
 
     def settle(self):
         """Ticks until nobody is to be looked at: others on this machine execute programs, too."""
-        while list(HashMap(self.tables["apps_asked"], 4, QUESTION.format, ASKED).rows()):
+        while list(HashMap(self.tables["apps_asked"], 4, QUESTION.format, MAX_QUESTIONS).rows()):
             self.tick()
 
     def values(self):
         """{(application, chart): value so far}, of all charts of all applications."""
         self.read()
-        return {(self.names[row], chart.id): sum(counters[place] for place in chart.lines[0].plus)
-                for chart in self.charts for row, counters in self.readers[chart.group].rows.items()}
+        return {(self.names[row], chart.id): sum(counters[place] for place in chart.dimensions[0].plus)
+                for chart in self.charts for row, counters in self.readers[chart.group].values.items()}
 
     def methods(self, chart):
-        return next(each.lines[0].methods for each in self.charts if each.id == chart)
+        return next(each.dimensions[0].methods for each in self.charts if each.id == chart)
 
     def table(self):
         """{pid: (name of its application, address of its task)}, of all processes that the kernel's side knows."""
@@ -113,7 +112,7 @@ class Applications:
         for descriptor in self.loaded.descriptors:
             os.close(descriptor)
         tracefs.remove(self.loaded.events)
-        self.readers = self._counters = self._apps = None  # as long as counters are mapped, their maps stay
+        self.readers = self._counters = self._apps = self._rows = None  # as long as counters are mapped, their maps stay
 
 
 def until(condition, seconds=RCU):
@@ -268,7 +267,8 @@ class Stage(Programs):
         found = []
 
         def look():
-            found.extend(pid for pid, (comm, _) in everybody().items() if comm == name.encode() and state_of(pid) == "T")
+            found.extend(pid for pid, (comm, _) in procfs.processes().items()
+                         if comm == name.encode() and state_of(pid) == "T")
             return found
         assert until(look, PATIENCE), "no process %s" % name
         self._started.append(found[0])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from ebpf_plugin.collect.collector import Collector
-from ebpf_plugin.collect.counters import Counters
+from ebpf_plugin.collect.rows import Counters, RowSet
 from ebpf_plugin.config import ebpf_conf
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
@@ -42,6 +42,17 @@ def load(groups, mode, method, test, sizes=None, filters=None):
     return loader.load(Plan(settings, tuple(groups), sizes or {}, viewer, None, ""), test)
 
 
+def counters_of(loaded, group, row_set):
+    """The reader of a group's counters."""
+    rows = loaded.values["APP_ROWS"] + loaded.values["CGROUPS"] if group.split else 1
+    return Counters(loaded.maps[group.name], len(group.counters), rows, row_set)
+
+
+def methods_of(charts):
+    """{"chart.dimension": attach methods of its hooks}"""
+    return {"%s.%s" % (chart.id, dimension.id): dimension.methods for chart in charts for dimension in chart.dimensions}
+
+
 class Attached:
     """The whole of what is loaded for one attach method and mode, and what the charts say now.
 
@@ -52,21 +63,21 @@ class Attached:
         self.method, self.mode, self.groups = method, mode, groups
         self.loaded = load(groups, mode, method, only or {"comm": COMM}, sizes, filters)
         self.shown = select_charts(groups, mode, self.loaded.hooks)
-        self.readers = {group.name: Counters(self.loaded.maps[group.name], len(group.counters)) for group in groups}
+        self.readers = {group.name: counters_of(self.loaded, group, RowSet()) for group in groups}
         self._collector = Collector(self.shown, self.readers, 1)
 
     def values(self):
         """{"chart.dimension": value so far}, of the counting dimensions."""
         ticked = self._collector.tick(0)
         return {
-            "%s.%s" % (each.id, line.id): value
-            for each, values in zip(self.shown, ticked) for line, value in zip(each.lines, values)
-            if line.algorithm == "incremental"
+            "%s.%s" % (each.id, dimension.id): value
+            for each, values in ticked for dimension, value in zip(each.dimensions, values)
+            if dimension.algorithm == "incremental"
         }
 
     def methods(self):
         """{"chart.dimension": attach methods of its hooks}"""
-        return {"%s.%s" % (each.id, line.id): line.methods for each in self.shown for line in each.lines}
+        return methods_of(self.shown)
 
     def close(self):
         for descriptor in self.loaded.descriptors:

@@ -15,7 +15,7 @@ from app_live import (
     exact, merged, missed_by_anybody, of_closes, state_of, until
 )
 from cases import CASES
-from live import COMM, EACH_RUNG, STOCK_KERNEL, skip_without
+from live import COMM, EACH_RUNG, STOCK_KERNEL, methods_of, skip_without
 import pytest
 from speech import ANSWER, ASK, ask, expect
 import talk_tcp
@@ -71,7 +71,7 @@ class OfHost:
 
     def __init__(self, apps):
         self.mode = apps.mode
-        self._methods = {"%s.%s" % (each.id, line.id): line.methods for each in apps.hosts_charts for line in each.lines}
+        self._methods = methods_of(apps.hosts_charts)
 
     def methods(self):
         return self._methods
@@ -134,8 +134,8 @@ def count(apps, names, tmp_path):
 
 def test_everything_that_is_charted_of_the_host_is_charted_of_applications(apps):
     ours = {each.id for each in apps.charts if each.group != "network"}
-    hosts_lines = {"%s.%s" % (each.id, line.id) for each in apps.hosts_charts for line in each.lines}
-    wanted = {chart for dimension, chart in OF_HOST.items() if dimension in hosts_lines}
+    of_host = methods_of(apps.hosts_charts)
+    wanted = {chart for dimension, chart in OF_HOST.items() if dimension in of_host}
     assert ours == wanted | {"task_error"}
     assert all(each.kind == "stacked" and each.type == "apps" for each in apps.charts)
     assert set(adds(apps, sum(WORKLOADS.values(), ()))) == ours

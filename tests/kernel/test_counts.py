@@ -66,4 +66,4 @@ def test_every_dimension_of_the_mode_is_moved_by_some_case(attached):
 def test_charts_of_the_mode_are_all_shown(attached):
     charts = [chart for group in OF_PROCESSES for chart in group.charts]
     wanted = [(chart.id, len(chart.dims)) for chart in charts if attached.mode in chart.modes]
-    assert [(each.id, len(each.lines)) for each in attached.shown] == wanted
+    assert [(each.id, len(each.dimensions)) for each in attached.shown] == wanted

@@ -9,8 +9,7 @@ from live import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
 import pytest
 from talk import WORKS, expected, talk
 
-from ebpf_plugin.collect.connections import KEY, KEY_SIZE, VALUE
-from ebpf_plugin.collect.flows import PROTOCOLS, text_of
+from ebpf_plugin.collect.connections import KEY, KEY_SIZE, PROTOCOLS, VALUE, text_of
 from ebpf_plugin.collect.missed_events import MissedEvents
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel.maps import HashMap
