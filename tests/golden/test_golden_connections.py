@@ -9,13 +9,13 @@ import pytest
 
 from ebpf_plugin import log, simple_patterns
 from ebpf_plugin.collect import connections, daemon
-from ebpf_plugin.collect.busiest import IDLE
 from ebpf_plugin.collect.collector import Collector
 from ebpf_plugin.collect.connections import KEY, MEASURES
 from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.load.loader import AttachedHook
 from ebpf_plugin.outputs import netdata
+from ebpf_plugin.series.busiest import IDLE
 
 V4 = bytes(10) + b"\xff\xff"
 V6 = bytes.fromhex("20010db8000000000000000000000001")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ..kernel.procfs import MAX_COMM, MAX_COMMAND_LINE
 
-
 _NOTHING = (float("inf"), None)
 
 

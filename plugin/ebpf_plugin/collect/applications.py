@@ -11,9 +11,9 @@ from .. import log
 from ..kernel import bpf, procfs
 from ..kernel.maps import HashMap
 from ..model import declared
+from ..series.charts import Part, SeriesChart
+from ..series.table import SeriesTable
 from .application_matcher import Matcher
-from .series import SeriesTable
-from .series_charts import Part, SeriesChart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

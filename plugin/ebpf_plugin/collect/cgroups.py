@@ -15,8 +15,8 @@ from .. import log
 from ..kernel import bpf
 from ..kernel.maps import HashMap
 from ..model import declared
-from .series import SeriesTable
-from .series_charts import Part, SeriesChart
+from ..series.charts import Part, SeriesChart
+from ..series.table import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ import struct
 from .. import log
 from ..kernel.maps import HashMap
 from ..model.declared import Chart
-from .busiest import SOURCE, Busiest
-from .series_charts import Part, SeriesChart
+from ..series.busiest import SOURCE, Busiest
+from ..series.charts import Part, SeriesChart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
+    from ..series.table import Series
     from .collector import Sample, Values
     from .resolver import Resolver
-    from .series import Series
 
 GROUP = "network"
 MEASURES = ("sent", "sent_packets", "received", "received_packets", "retransmits")

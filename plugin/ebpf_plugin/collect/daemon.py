@@ -12,11 +12,11 @@ import signal
 import sys
 import time
 
+from . import ticker
 from .. import lifecycle
 from ..kernel import privileges, process
 from ..model import declared
 from ..outputs import netdata
-from . import ticker
 from .collector import Collector
 from .missed_events import MissedEvents
 from .rows import Counters, RowSet

@@ -4,10 +4,10 @@ from __future__ import annotations
 import os
 import sys
 
+from . import bcc, bytecode, source
 from ..config import directories
 from ..groups import GROUPS
 from ..kernel.bpf import MACHINE
-from . import bcc, bytecode, source
 
 
 def compiled(directory: str, machine: str) -> bytecode.Bytecode:

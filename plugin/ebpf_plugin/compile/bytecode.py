@@ -6,12 +6,12 @@ the instructions a load of a map has BPF_PSEUDO_MAP_FD and the map's number in `
 """
 from __future__ import annotations
 
+from _blake2 import blake2b  # hashlib would bring OpenSSL into the loader
 import base64
 import json
 import os
 import stat
 import struct
-from _blake2 import blake2b  # hashlib would bring OpenSSL into the loader
 from typing import Any, Iterator, Mapping, NamedTuple
 
 VERSION = 1

@@ -9,8 +9,8 @@ import os
 import struct
 from typing import Any, Iterator, Mapping
 
-from ..kernel import bpf, process
 from . import sock_diag
+from ..kernel import bpf, process
 
 NAMESPACES = 256
 NO_ROW = bytes(4)  # of what serves

@@ -6,6 +6,7 @@ import os
 import resource
 from typing import NamedTuple
 
+from . import listening_sockets, values
 from .. import log
 from ..compile import bytecode, child, source
 from ..compile.bytecode import Bytecode, GroupCode
@@ -17,7 +18,6 @@ from ..groups.rows import TABLES
 from ..kernel import bpf, procfs, refusals, tracefs
 from ..kernel.btf import BTF, NoBTF
 from ..model.group import Group
-from . import listening_sockets, values
 from .attach import Attacher
 from .plan import Plan
 from .programs import Maps, Programs, memory

@@ -5,9 +5,9 @@ it.
 """
 from __future__ import annotations
 
+from _socket import AF_INET, AF_INET6, SOCK_RAW, socket  # the module socket is a tenth of a start
 import os
 import struct
-from _socket import AF_INET, AF_INET6, SOCK_RAW, socket  # the module socket is a tenth of a start
 from typing import Iterator
 
 NETLINK, SOCK_DIAG = 16, 4  # AF_NETLINK, NETLINK_SOCK_DIAG

@@ -1,5 +1,4 @@
-"""Charts and dimensions as they are declared to the outputs. Plain classes: the collector does without typing and
-collections."""
+"""Charts and dimensions as they are declared to the outputs. The collector does without typing and collections."""
 from __future__ import annotations
 
 TYPE_CHECKING = False

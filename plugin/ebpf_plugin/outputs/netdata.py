@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from .. import lifecycle, log
 from . import netdata_protocol as protocol
+from .. import lifecycle, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -175,12 +175,12 @@ def test_without_etc_services():
 
 
 @pytest.mark.parametrize("ports, networks, connections, expected", [
-    (None, None, True, {"FLOWS_MAX": 4096 + 2 * 128, "CONNECTIONS": 1}),
-    (None, None, False, {"FLOWS_MAX": 1, "CONNECTIONS": 0}),
-    ("00", None, True, {"FLOWS_MAX": 4352, "CONNECTIONS": 1, "FILTER_PORTS": 1}),
-    (None, [["0", 1]] * 3, True, {"FLOWS_MAX": 4352, "CONNECTIONS": 1, "FILTER_ADDRESSES": 3}),
+    (None, None, True, {"CONNECTIONS": 1}),
+    (None, None, False, {"CONNECTIONS": 0}),
+    ("00", None, True, {"CONNECTIONS": 1, "FILTER_PORTS": 1}),
+    (None, [["0", 1]] * 3, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 3}),
     # nothing passes: a table of no rows cannot be made
-    (None, [], True, {"FLOWS_MAX": 4352, "CONNECTIONS": 1, "FILTER_ADDRESSES": 1}),
+    (None, [], True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 1}),
 ])
 def test_sizes(ports, networks, connections, expected):
-    assert network_viewer.sizes(network_viewer.Viewer(ports, networks, 500, {}, False, ()), 2, connections) == expected
+    assert network_viewer.sizes(network_viewer.Viewer(ports, networks, 500, {}, False, ()), connections) == expected

@@ -63,6 +63,8 @@ def test_other_errors_are_raised(monkeypatch, number):
 
 
 def test_the_sizes_of_flows_are_those_of_the_kernels_structures():
-    from ebpf_plugin.collect import flows
-    assert flows.KEY_SIZE == 4 * 4 + 2 + 1 + 1
-    assert struct.calcsize(flows.VALUE) == 8 * (1 + len(flows.MEASURES))
+    from ebpf_plugin.collect import connections
+    from ebpf_plugin.groups.network import NETWORK
+    flows = next(table for table in NETWORK.tables if table.name == "flows")
+    assert (connections.KEY.format, connections.VALUE) == (flows.key, flows.value)
+    assert flows.value_size() == 8 * (1 + len(connections.MEASURES))

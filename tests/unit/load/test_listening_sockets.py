@@ -9,7 +9,6 @@ import pytest
 from ebpf_plugin.kernel import bpf
 from ebpf_plugin.load import listening_sockets, sock_diag
 
-
 V4, V6, TCP, UDP = socket.AF_INET, socket.AF_INET6, socket.IPPROTO_TCP, socket.IPPROTO_UDP
 LISTEN, ESTABLISHED, CLOSE = 10, 1, 7
 HELD = {

@@ -13,7 +13,6 @@ from ebpf_plugin.model.group import ATTACH_METHODS, hook_of
 from ebpf_plugin.model.registry import with_priorities
 from ebpf_plugin.model.validate import validate
 
-
 every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 
 

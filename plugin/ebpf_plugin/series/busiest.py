@@ -5,13 +5,13 @@ is lost when a row leaves the kernel's map or is not shown. No sum ever goes bac
 """
 from __future__ import annotations
 
-from .series import SeriesTable
+from .table import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, Sequence
 
-    from .series import Labels, Series, Values
+    from .table import Labels, Series, Values
 
     Row = tuple[object, Values]  # key; epoch, then the measures
 

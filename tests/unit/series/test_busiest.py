@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
-from ebpf_plugin.collect import busiest
-from ebpf_plugin.collect.busiest import IDLE, MIN_LIFETIME, SOURCE, Busiest
 from ebpf_plugin.collect.connections import KEY
+from ebpf_plugin.series import busiest
+from ebpf_plugin.series.busiest import IDLE, MIN_LIFETIME, SOURCE, Busiest
 
 
 def key(number, inbound=0, protocol=6):

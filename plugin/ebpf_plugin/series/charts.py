@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Sequence
 
-    from .series import Series, SeriesTable
+    from .table import Series, SeriesTable
 
 
 class Part:

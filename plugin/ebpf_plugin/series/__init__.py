@@ -1,0 +1,1 @@
+"""Rows that come and go as series: named, chosen, charted."""
