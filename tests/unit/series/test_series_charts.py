@@ -25,7 +25,8 @@ def test_each_series_has_its_parts_and_the_rest_comes_last(table):
     table.update(table.add("a", 0, {}), "rows", (1, 20, 300))
     chart, values = found.values((7, 8, 9))
     assert dimensions(chart) == [
-        ("a_sent", "A_sent", -1), ("a_recv", "A_recv", 1), ("other_sent", "others_sent", -1), ("other_recv", "others_recv", 1)]
+        ("a_sent", "A_sent", -1), ("a_recv", "A_recv", 1),
+        ("other_sent", "others_sent", -1), ("other_recv", "others_recv", 1)]
     assert values == (1, 320, 7, 17)
     assert [dimension.labels for dimension in chart.dimensions] == [(("key", "a"),)] * 2 + [()] * 2
 
@@ -40,7 +41,8 @@ def test_without_a_rest_only_series_are_shown(table):
 def test_a_series_may_have_some_of_the_parts(table):
     table.add("a", 0, {})
     table.add("b", 0, {})
-    found = SeriesChart(table, "rows", COMMON, (SENT, RECEIVED), lambda series: (SENT,) if series.key == "a" else (RECEIVED,))
+    parts = {"a": (SENT,), "b": (RECEIVED,)}
+    found = SeriesChart(table, "rows", COMMON, (SENT, RECEIVED), lambda series: parts[series.key])
     assert [name for name, _, _ in dimensions(found.values()[0])] == ["a_sent", "b_recv"]
 
 

@@ -129,10 +129,9 @@ def test_no_sum_goes_back_and_nothing_is_lost_or_counted_twice(steps):
         elif step == "tick":
             found.begin_tick()
             last = {key: series.sums.get("rows", (0,)) for key, series in found.live.items()}
-        elif series is not None:
-            if step == "remove":
-                back += found.remove(series).get("rows", (0,))[0]
-                continue
+        elif step == "remove" and series is not None:
+            back += found.remove(series).get("rows", (0,))[0]
+        elif step in ("move", "restart") and series is not None:
             epoch += step == "restart"
             before = raw[name] if step == "move" else 0
             raw[name] = before + amount
