@@ -41,22 +41,23 @@ build/kernel-%.log:
 	@mkdir -p build
 	@$(MAKE) -k -O test-kernel test-lockdown KERNEL=$* > $@ 2>&1; status=$$?; cat $@; exit $$status
 
-test-kernel: test-counting test-living test-suffering ## the same on one of them: make -j3 test-kernel KERNEL=trixie
+test-kernel: test-counting test-lifecycle test-faults ## the same on one of them: make -j3 test-kernel KERNEL=trixie
 
 # Guests for parts of it that can run side by side: much of it is waiting.
-COUNTING = $(patsubst %,tests/kernel/test_%.py,counts network talk filtered iperf app_counts cgroup_counts)
-LIVING = $(patsubst %,tests/kernel/test_%.py,plugin refused)
-SUFFERING = $(filter-out $(COUNTING) $(LIVING) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
+COUNTING = $(patsubst %,tests/kernel/test_%.py,\
+  counts network_counts network_workloads filtered_traffic iperf application_counts cgroup_counts)
+LIFECYCLE = $(patsubst %,tests/kernel/test_%.py,plugin_process restricted_machines)
+FAULTS = $(filter-out $(COUNTING) $(LIFECYCLE) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
 GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 $(BOOT) -- $(GUEST) python3 -m pytest -q -rs $(SOME)
 
 test-counting: ## the part of it that says how exact the charts are
 	$(GUEST_TESTS) $(COUNTING)
 
-test-living: ## the part about beginning, ending and what a machine refuses
-	$(GUEST_TESTS) $(LIVING)
+test-lifecycle: ## the part about beginning, ending and what a machine refuses
+	$(GUEST_TESTS) $(LIFECYCLE)
 
-test-suffering: ## the part about faults and floods
-	$(GUEST_TESTS) $(SUFFERING)
+test-faults: ## the part about faults and floods
+	$(GUEST_TESTS) $(FAULTS)
 
 test-lockdown: ## what is left to the plugin under lockdown=confidentiality: make test-lockdown KERNEL=sid
 	$(GUEST_TESTS) tests/kernel/test_lockdown.py
@@ -85,7 +86,7 @@ bench: ## what it costs, each figure beside a baseline of the same run
 	@$(MAKE) bytecode
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run bytecode test test-kernels test-kernel test-counting test-living test-suffering test-lockdown
+.PHONY: help run bytecode test test-kernels test-kernel test-counting test-lifecycle test-faults test-lockdown
 .PHONY: lint unit golden kernel here bench
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own

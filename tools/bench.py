@@ -11,8 +11,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "plugin"), str(ROOT / "tests" / "kernel")]
 
-import hosts  # noqa: E402
-from storm import storm  # noqa: E402
+from harness import network_namespaces  # noqa: E402
+from workloads.connection_flood import storm  # noqa: E402
 
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 EVERYTHING = tempfile.TemporaryDirectory()  # an ebpf.conf that filters nothing
@@ -97,7 +97,7 @@ def growth():
 
 def flood():
     """What the collector takes while connections come as fast as the machine can open them, and when they are through."""
-    with hosts.network("here", "a", "b", "c", "d") as (here, *others), \
+    with network_namespaces.network("here", "a", "b", "c", "d") as (here, *others), \
             subprocess.Popen([PLUGIN, "1", "--config", EVERYTHING.name], stdout=subprocess.DEVNULL,
                              stdin=subprocess.DEVNULL) as process:
         time.sleep(10)

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from live import COMM
+from harness.attached import COMM
 
 LAUNCHER = "/usr/lib/netdata/plugins.d/ebpf.plugin"
 PATIENCE = 60

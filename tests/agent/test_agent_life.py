@@ -8,10 +8,10 @@ import signal
 import time
 
 from agent import Agent, programs
-from left import NEXT_IDS, ids
-from live import COMM
+from harness.leaks import NEXT_IDS, ids
+from harness.attached import COMM
 import pytest
-import workload as w
+from workloads import syscalls as w
 
 from ebpf_plugin.kernel import tracefs
 

@@ -6,9 +6,9 @@ import time
 
 from agent import LAUNCHER, Agent, status
 from line_parser import Parser
-from live import COMM
+from harness.attached import COMM
 import pytest
-import workload as w
+from workloads import syscalls as w
 
 N = 101
 READ = w.buffer(4096)

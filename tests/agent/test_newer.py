@@ -5,7 +5,7 @@ import re
 from line_parser import Fault, Parser, split
 import pytest
 
-from plugin import Plugin
+from harness.plugin_process import Plugin
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.txt"))

@@ -4,18 +4,17 @@ import shutil
 import tempfile
 import time
 
-import hosts
-from left import left_in_kernel, more_than
-from live import EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
+from harness import network_namespaces
+from harness.attached import EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
+from harness.leaks import left_in_kernel, more_than
+from harness.plugin_process import PATIENCE, ROOT
 import pytest
-
-from plugin import PATIENCE, ROOT
 
 hooks, cases = {}, {}  # by attach method and mode: [(attached there, all) of each test]; outcomes of the exact tests
 
 
 def pytest_runtest_logreport(report):
-    for test in ("test_counts.py::test_counts[", "test_network.py::test_network["):
+    for test in ("test_counts.py::test_counts[", "test_network_counts.py::test_network["):
         _, found, name = report.nodeid.partition(test)
         if found and report.when == "call":  # one that is skipped here is one of all, and not exact
             cases.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
@@ -72,11 +71,11 @@ def clean_kernel():
 
 @pytest.fixture(scope="module")
 def pair():
-    """Two hosts that nobody else talks to (hosts.py)."""
+    """Two hosts that nobody else talks to (network_namespaces.py)."""
     try:
-        with hosts.network("here", "there") as found:
+        with network_namespaces.network("here", "there") as found:
             yield found
-    except hosts.Missing as error:
+    except network_namespaces.Missing as error:
         if STOCK_KERNEL:
             raise
         pytest.skip(str(error))

@@ -2,13 +2,13 @@
 import os
 import subprocess
 
-from live import COMM, STOCK_KERNEL
+from harness.attached import COMM, STOCK_KERNEL
+from harness.plugin_process import Plugin
 import pytest
-import workload
+from workloads import syscalls
 
 from ebpf_plugin.collect import cgroups
 from ebpf_plugin.kernel import procfs
-from plugin import Plugin
 
 N = 23
 UNIT = "ebpf-test-%d" % os.getpid()
@@ -42,7 +42,7 @@ def enter(directory):
 
 def closes(*directories):
     """N calls of close(2) in each of these, one after the other."""
-    work = workload.repeat("close", -9, lambda i: (1000000 + i,))
+    work = syscalls.repeat("close", -9, lambda i: (1000000 + i,))
 
     def run(named, n):
         for directory in directories:
@@ -56,12 +56,12 @@ def test_a_unit(unit, tmp_path):
     (tmp_path / "conf" / "ebpf.conf").write_text("[global]\ncgroups = yes\n")
     with Plugin("1", "-p", "-g", "--config", str(tmp_path / "conf")) as plugin:
         plugin.ticks(2)
-        workload.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # the kernel gets to know them
-        workload.run(closes(unit), COMM, N, tmp_path)
+        syscalls.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # the kernel gets to know them
+        syscalls.run(closes(unit), COMM, N, tmp_path)
         plugin.ticks(3)
         before = plugin.last()
         for directory in (unit, unit + "/below"):
-            workload.run(closes(directory), COMM, N, tmp_path)
+            syscalls.run(closes(directory), COMM, N, tmp_path)
         plugin.ticks(2)
         after = plugin.last()
         grown = {name: after[name] - before.get(name, 0) for name in after}

@@ -2,9 +2,9 @@
 import time
 
 from cases import CASES
-from live import COMM, OF_PROCESSES, Releases
+from harness.attached import COMM, OF_PROCESSES, Releases
 import pytest
-import workload
+from workloads import syscalls
 
 N = 23
 
@@ -13,7 +13,7 @@ N = 23
 def test_counts(attached, case, tmp_path):
     before = attached.values()
     with Releases(attached.methods()) as releases:
-        workload.run(case.work, COMM, N, tmp_path)
+        syscalls.run(case.work, COMM, N, tmp_path)
         grown, expected = settled(attached, case, before)
         if without_releases(grown) == without_releases(expected):
             releases.skip_if_not_told(grown.get("exit.task", 0), expected.get("exit.task", 0))

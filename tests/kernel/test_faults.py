@@ -11,13 +11,13 @@ import subprocess
 import threading
 import time
 
-from live import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, of_method, skip_without
+from harness.attached import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, of_method, skip_without
+from harness.plugin_process import Plugin, on_method
 import pytest
-import workload
+from workloads import syscalls
 
 from ebpf_plugin.collect.missed_events import MissedEvents
 from ebpf_plugin.kernel import tracefs
-from plugin import Plugin, on_method
 
 CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
@@ -51,16 +51,16 @@ def pinned(cpu, work):
 @pytest.mark.skipif(not (STOCK_KERNEL or os.access(CPU, os.W_OK)), reason="a CPU that can be taken offline")
 def test_a_cpu_goes_and_comes_back(counting, tmp_path):
     n = 211
-    closes = workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
+    closes = syscalls.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
     before = counting.values()
-    workload.run(pinned(1, closes), COMM, n, tmp_path)
+    syscalls.run(pinned(1, closes), COMM, n, tmp_path)
     CPU.write_text("0")
     try:
         assert grown(counting, before)["file_descriptor.close"] == n  # what it counted is not forgotten
-        workload.run(closes, COMM, n, tmp_path)
+        syscalls.run(closes, COMM, n, tmp_path)
     finally:
         CPU.write_text("1")
-    workload.run(pinned(1, closes), COMM, n, tmp_path)
+    syscalls.run(pinned(1, closes), COMM, n, tmp_path)
     assert grown(counting, before)["file_descriptor.close"] == 3 * n
 
 
@@ -69,7 +69,7 @@ def test_ten_thousand_short_processes(counting, tmp_path):
     before = counting.values()
     with Releases(counting.methods()) as releases:
         # vfork is quick on an emulated machine, too
-        workload.run(workload.vforks if workload.X86 else workload.children(workload.fork), COMM, n, tmp_path)
+        syscalls.run(syscalls.vforks if syscalls.X86 else syscalls.children(syscalls.fork), COMM, n, tmp_path)
         until(lambda: grown(counting, before).get("exit.task", 0) >= n)
         releases.skip_if_not_told(grown(counting, before).get("exit.task", 0), n)
     assert grown(counting, before) == {"process_thread.process": n, "exit.process": n, "exit.task": n}
@@ -92,7 +92,7 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
         def sleeper():
             begun.release()
             with named:  # a name is a thread's own
-                workload.call("openat", workload.AT_FDCWD, b"pipe", os.O_CREAT | os.O_WRONLY, 0o644)
+                syscalls.call("openat", syscalls.AT_FDCWD, b"pipe", os.O_CREAT | os.O_WRONLY, 0o644)
             opened.release()
 
         for _ in range(count):
@@ -112,7 +112,7 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
     # an open of another process is among them (7.2: one of 802), once more.
     for _ in range(5):
         before, missed_before = counting.values(), {name: missed_at(counting, name) for name in COUNTED_BY}
-        workload.run(sleepers, COMM, n, tmp_path)
+        syscalls.run(sleepers, COMM, n, tmp_path)
         found = grown(counting, before)
         missed_by = {name: missed_at(counting, name) - missed_before[name] for name in COUNTED_BY}
         for dimension in ("file_descriptor.open", "vfs_open.open"):
@@ -126,8 +126,8 @@ def test_more_calls_at_once_than_a_map_holds(counting, tmp_path):
     created = found.get("vfs_create.create", 0)
     assert n - missed_by["vfs_create.create"] <= created <= n if on_system_calls else created == 0
     before = counting.values()
-    workload.run(workload.repeat_on("openat", -errno.EEXIST, workload.opened("existing", os.O_CREAT), lambda fd, i: (
-        workload.AT_FDCWD, b"existing", os.O_CREAT | os.O_EXCL, 0)), COMM, fails, tmp_path)
+    syscalls.run(syscalls.repeat_on("openat", -errno.EEXIST, syscalls.opened("existing", os.O_CREAT), lambda fd, i: (
+        syscalls.AT_FDCWD, b"existing", os.O_CREAT | os.O_EXCL, 0)), COMM, fails, tmp_path)
     if on_system_calls:
         assert grown(counting, before)["vfs_create_error.create"] == fails
 
@@ -164,7 +164,7 @@ def test_tracefs_is_unmounted_while_it_runs(clean_kernel, method, tmp_path):
         assert bool(tracefs.made_by(plugin.process.pid)) == (method == "probe")
         subprocess.run(["nsenter", "-m", "-t", str(plugin.process.pid), "sh", "-c", UNMOUNTED],
                        check=True, stderr=subprocess.DEVNULL)
-        workload.run(workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,)), COMM, n, tmp_path)
+        syscalls.run(syscalls.repeat("close", -errno.EBADF, lambda i: (1000000 + i,)), COMM, n, tmp_path)
         plugin.ticks(2)
         assert plugin.last()["file_descriptor.close"] - before["file_descriptor.close"] == n
         plugin.process.send_signal(signal.SIGTERM)

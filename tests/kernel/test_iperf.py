@@ -4,9 +4,9 @@ import os
 import shutil
 import subprocess
 
-from live import STOCK_KERNEL
+from harness.attached import STOCK_KERNEL
 import pytest
-from test_network import Network
+from test_network_counts import Network
 
 LENGTH = ("-n", "20000003")  # bytes
 CONTROL = 20_000  # bytes at most of iperf3's other connection, to the same port

@@ -1,7 +1,7 @@
 """A kernel under lockdown=confidentiality (a boot parameter): what needs to read kernel memory is lost, the rest is not."""
-from live import STOCK_KERNEL
+from harness.attached import STOCK_KERNEL
 import pytest
-from test_refusals import FLAGS, agree, charts, every_hook, in_both_modes, methods, run, without_ftrace
+from test_restricted_machines import FLAGS, agree, charts, every_hook, in_both_modes, methods, run, without_ftrace
 
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import procfs

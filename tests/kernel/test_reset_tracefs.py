@@ -2,11 +2,11 @@
 import os
 import subprocess
 
-from live import skip_for, skip_without
+from harness.attached import skip_for, skip_without
+from harness.plugin_process import ROOT
 import pytest
 
 from ebpf_plugin.kernel import bpf, procfs, tracefs
-from plugin import ROOT
 
 FUNCTION = "vfs_fsync_range"
 DEAD = (1 << 22) + 1  # no process gets a number above 2^22 (PID_MAX_LIMIT)

@@ -13,7 +13,7 @@ import struct
 import time
 from typing import NamedTuple
 
-import hosts
+from harness import network_namespaces
 
 _libc = ctypes.CDLL(None, use_errno=True)
 ROW = ("sent_bytes", "sent_packets", "recv_bytes", "recv_packets")
@@ -176,7 +176,7 @@ class Wire:
 
     def splice(self, pipe, size):
         """From the socket into a pipe."""
-        return self._recv(lambda: hosts.checked(_libc.splice(self.socket.fileno(), None, pipe, None, size, 0)))
+        return self._recv(lambda: network_namespaces.checked(_libc.splice(self.socket.fileno(), None, pipe, None, size, 0)))
 
     def recvmmsg(self, *sizes):
         return self._many("recv", _libc.recvmmsg, sizes, 0, None)
@@ -188,7 +188,7 @@ class Wire:
         vectors = [ctypes.create_string_buffer(struct.pack("PN", ctypes.addressof(b), len(b))) for b in buffers]
         messages = ctypes.create_string_buffer(b"".join(
             struct.pack("PIPNPNi4xI4x", 0, 0, ctypes.addressof(vector), 1, 0, 0, 0, 0) for vector in vectors))
-        moved = hosts.checked(function(self.socket.fileno(), messages, len(sizes), *arguments))
+        moved = network_namespaces.checked(function(self.socket.fileno(), messages, len(sizes), *arguments))
         found = [struct.unpack_from("56xI", messages, 64 * i)[0] for i in range(moved)]
         name = "%s_%s" % (self.protocol, direction)
         self._tally.counters[name + "_calls"] += moved
@@ -233,7 +233,7 @@ def converse(here, there, port, functions, comm=None):
     before = here.counters()
     try:
         mine = here.start(_tell, ends[0], functions[0], comm=comm)
-        (counters, rows, seconds), theirs = hosts.results(mine, there.start(_tell, ends[1], functions[1]))
+        (counters, rows, seconds), theirs = network_namespaces.results(mine, there.start(_tell, ends[1], functions[1]))
     finally:
         for pipe in pipes:
             os.close(pipe[0])

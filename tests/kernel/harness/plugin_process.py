@@ -6,9 +6,9 @@ import select
 import subprocess
 import time
 
-from live import COMM
+from harness.attached import COMM
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 PATIENCE = 240  # seconds, for an emulated machine that shares its processor; only what hangs takes so long
 

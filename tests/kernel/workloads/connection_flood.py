@@ -2,13 +2,13 @@
 import resource
 import select
 
-from wire import V4, converse
+from harness.counting_sockets import V4, converse
 
 FIRST_PORT = 20000
 
 
 def storm(here, there, protocol, events, ports, way=V4, comm=None):
-    """wire.Heard of `events` TCP connections that carry a byte each, or UDP datagrams of a byte, from `here` to so many
+    """Heard of `events` TCP connections that carry a byte each, or UDP datagrams of a byte, from `here` to so many
     ports of `there`, each port in its turn. A connection is reset at the end: it leaves no port in TIME_WAIT.
 
     For TCP, Heard.theirs is {"accept_tcp": connections that were accepted}.

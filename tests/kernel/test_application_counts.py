@@ -9,27 +9,27 @@ import re
 import shutil
 import subprocess
 
-import app_elf as elf
-from app_live import (
+from cases import CASES
+from harness.attached import COMM, EACH_RUNG, STOCK_KERNEL, methods_of, skip_without
+from harness.attached_applications import (
     ALPHA, BETA, DELTA, EPSILON, FRESH, NOBODY_S, PID, TRIES, Applications, Command, Growth, Stage, adopting, ends,
     exact, merged, missed_by_anybody, of_closes, state_of, until
 )
-from cases import CASES
-from live import COMM, EACH_RUNG, STOCK_KERNEL, methods_of, skip_without
+from harness.counting_sockets import V4, V6, converse
+from harness.plugin_process import PLUGIN
 import pytest
-from speech import ANSWER, ASK, ask, expect
-import talk_tcp
-import talk_udp
 from test_counts import expected_of
-from wire import V4, V6, converse
-import workload
+from workloads import elf
+from workloads import syscalls
+from workloads import tcp
+from workloads import udp
+from workloads.messages import ANSWER, ASK, ask, expect
 
 from ebpf_plugin.kernel import process, procfs
 from ebpf_plugin.model.chart import ENTRY, RETURN
 from ebpf_plugin.model.group import ATTACH_METHODS
-from plugin import PLUGIN
 
-pytestmark = pytest.mark.skipif(not workload.X86, reason="the programs are x86-64's")
+pytestmark = pytest.mark.skipif(not syscalls.X86, reason="the programs are x86-64's")
 
 N, M, K = 23, 37, 53
 FIRST = 1
@@ -125,7 +125,7 @@ def count(apps, names, tmp_path):
         if case.name in names:
             directory = tmp_path / case.name
             directory.mkdir(exist_ok=True)
-            workload.run(case.work, COMM, N, directory)
+            syscalls.run(case.work, COMM, N, directory)
     # threads are released later, where a tracepoint tells, when the process has another name again; see below
     late = names == WORKLOADS["threads"] and "tracepoint" in apps.methods("task_close")
     expected = {("beta", chart): N * value for chart, value in adds(apps, names).items()}
@@ -187,7 +187,7 @@ def test_posix_spawn(apps, stage, tmp_path):
                 os.waitpid(os.posix_spawn(other, [other], {}), 0)
 
     growth = Growth(apps)
-    workload.run(spawns, DELTA, N, tmp_path)
+    syscalls.run(spawns, DELTA, N, tmp_path)
     opens = {("delta", "vfs_open"): N * exec_opens(apps, "delta")["delta", "vfs_open"]}
     growth.expect(merged(of_closes(beta=N * M), ends("beta", N), {("delta", "process_create"): N}, opens))
 
@@ -496,7 +496,7 @@ def of_tally(name, counters):
 
 
 def push(end, n):
-    """As talk_tcp.retransmit(), by the one that has accepted."""
+    """As tcp.retransmit(), by the one that has accepted."""
     listener = end.tcp(V4).serve(V4, end.port)
     end.say()
     wires = [listener.accept() for _ in range(n)]
@@ -520,13 +520,13 @@ def pushed(end, n):
 
 
 TALKS = {
-    "tcp4": (talk_tcp.client(V4, ask), talk_tcp.server(V4, talk_tcp.answer)),
-    "tcp6": (talk_tcp.client(V6, ask), talk_tcp.server(V6, talk_tcp.answer)),
-    "udp4": (talk_udp.client(V4, ask), talk_udp.server(V4, talk_udp.answer)),
-    "udp6": (talk_udp.client(V6, ask), talk_udp.server(V6, talk_udp.answer)),
-    "client-retransmits": (talk_tcp.retransmit(V4, "neighbour", False), talk_tcp.answer_in_turn(V4)),
+    "tcp4": (tcp.client(V4, ask), tcp.server(V4, tcp.answer)),
+    "tcp6": (tcp.client(V6, ask), tcp.server(V6, tcp.answer)),
+    "udp4": (udp.client(V4, ask), udp.server(V4, udp.answer)),
+    "udp6": (udp.client(V6, ask), udp.server(V6, udp.answer)),
+    "client-retransmits": (tcp.retransmit(V4, "neighbour", False), tcp.answer_in_turn(V4)),
     "server-retransmits": (push, pushed),
-    "listener-retransmits": (talk_tcp.lose_answers(V4), talk_tcp.request_at_once(V4)),
+    "listener-retransmits": (tcp.lose_answers(V4), tcp.request_at_once(V4)),
 }
 
 

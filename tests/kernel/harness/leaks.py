@@ -2,7 +2,7 @@
 import errno
 import os
 
-from live import missing_feature
+from harness.attached import missing_feature
 
 from ebpf_plugin.kernel import bpf, tracefs
 

@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 
-from speech import ANSWER, ASK, PARTS, ask, expect
-from wire import V4
+from harness.counting_sockets import V4
+from workloads.messages import ANSWER, ASK, PARTS, ask, expect
 
 BULK = 1 << 20  # more than BUFFER and what the other side holds
 BUFFER = 16384

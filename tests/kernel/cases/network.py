@@ -1,22 +1,23 @@
 """Workloads of the network, each of N events, and what it must add on the measured host.
 
 `adds` is {counter: for each event}, `once` {counter: beside that, for the whole}, `rows` {(direction, protocol, remote
-address or None for inbound): values of an event as in wire.ROW}; a packet is a call that moved more than 0 bytes, and the
-service port of all rows is the workload's. What is `measured` is known only when it has happened: the workload's calls tell.
-`system_call` replaces it for hooks on system calls, as in cases.py. For tcp_retransmit there is Host.retransmissions().
+address or None for inbound): values of an event as in counting_sockets.ROW}; a packet is a call that moved more than 0
+bytes, and the service port of all rows is the workload's. What is `measured` is known only when it has happened: the
+workload's calls tell.
+`system_call` replaces it for hooks on system calls, as in case.py. For tcp_retransmit there is Host.retransmissions().
 
 A socket for IPv6 that talks to an IPv4 address counts as IPv4.
 """
 import collections
 from typing import NamedTuple
 
-import hosts
-from speech import ANSWER, ASK, MANY, PARTS, SHORT, ask, nothing, peek, recv_nothing, write_read
-import talk_tcp as t
-import talk_udp as u
-from wire import MAPPED, V4, V6, converse
+from harness import network_namespaces
+from harness.counting_sockets import MAPPED, V4, V6, converse
+from workloads import tcp as t
+from workloads import udp as u
+from workloads.messages import ANSWER, ASK, MANY, PARTS, SHORT, ask, nothing, peek, recv_nothing, write_read
 
-THERE4, THERE6 = hosts.V4 % 2, hosts.V6 % 2
+THERE4, THERE6 = network_namespaces.V4 % 2, network_namespaces.V6 % 2
 OUT4, OUT6, IN = ("out", THERE4), ("out", THERE6), ("in", None)
 FIRST_PORT = 7001
 
@@ -32,7 +33,7 @@ class Work(NamedTuple):
     at_least: dict = {}  # {counter of the kernel: for each event}
     kernel: dict = {}  # {counter of the kernel: for each event}, where the workload's own counters do not say it
     system_call: dict = {}
-    cut: str = ""  # the key of hosts.CUTS that it needs
+    cut: str = ""  # the key of network_namespaces.CUTS that it needs
     port: int = 0
 
 
@@ -156,7 +157,7 @@ WORKS = [work._replace(port=FIRST_PORT + i) for i, work in enumerate(WORKS)]
 
 
 def talk(here, there, work, n, comm=None):
-    """wire.Heard, when each end has done its part N times. The process on the measured host goes by the name `comm`."""
+    """Heard, when each end has done its part N times. The process on the measured host goes by the name `comm`."""
     parts = work.here, work.there or nothing
     return converse(here, there, work.port, [lambda end, part=part: part(end, n) for part in parts], comm)
 

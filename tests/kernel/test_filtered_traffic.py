@@ -2,11 +2,11 @@
 import ipaddress
 import os
 
-import hosts
-from live import COMM
+from cases.network import WORKS, expected, talk
+from harness import network_namespaces
+from harness.attached import COMM
 import pytest
-from talk import WORKS, expected, talk
-from test_network import TRIES, Network
+from test_network_counts import TRIES, Network
 
 from ebpf_plugin.config import ebpf_conf, network_viewer
 
@@ -84,7 +84,7 @@ def test_a_server_that_was_there_before_us(pair):
     network = Network("auto", "entry", here)
     try:
         os.write(go[1], b".")
-        hosts.results(server, client)
+        network_namespaces.results(server, client)
         assert network.counts()[1] == {("in", "TCP", OLD_PORT, None): (5 * N, N, 3 * N, N),
                                        ("in", "UDP", OLD_PORT, None): (5, 1, 0, 0)}
     finally:

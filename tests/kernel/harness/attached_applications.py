@@ -7,10 +7,11 @@ import os
 import signal
 import time
 
-from app_elf import Programs
-from left import ids
-from live import COMM, STOCK_KERNEL, counters_of, load
+from harness.attached import COMM, STOCK_KERNEL, counters_of, load
+from harness.leaks import ids
+from harness.plugin_process import PATIENCE, Plugin
 import pytest
+from workloads.elf import Programs
 
 from ebpf_plugin.collect import applications
 from ebpf_plugin.collect.applications import APPLICATION, MAX_QUESTIONS, QUESTION
@@ -24,7 +25,6 @@ from ebpf_plugin.kernel.maps import HashMap
 from ebpf_plugin.load import running_processes
 from ebpf_plugin.model import declared
 from ebpf_plugin.model.select import select_application_charts, select_charts
-from plugin import PATIENCE, Plugin
 
 PID = os.getpid()
 # Names of this test run alone. What stands behind *inside* is uncertain until the command line is read.
@@ -40,7 +40,7 @@ delta: wd{0}
 ALPHA, BETA, DELTA, EPSILON, NOBODY_S = ("%s%d" % (name, PID) for name in ("wa", "wb", "wd", "we", "wz"))
 FRESH = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # names of alpha that nobody has had before
 RCU = 15  # seconds; a lazy one takes 10 (see test_counts.py)
-TRIES = 5  # see test_network.py
+TRIES = 5  # see test_network_counts.py
 ROOM = 32768  # of processes
 LEAST_SIZES = {"CONNECTIONS": 0}
 
@@ -199,7 +199,7 @@ def of_chart(values, chart):
 
 def few_releases_missing(grown, expected):
     """How many, if that is all that is wrong and the kernel may be to blame: one that does not run BPF programs on top of
-    every task misses 1 release in 1000 (see live.Releases), under load 1 in 80."""
+    every task misses 1 release in 1000 (see attached.Releases), under load 1 in 80."""
     def others(values):
         return {key: value for key, value in values.items() if key[1] != "task_close"}
 
@@ -210,7 +210,7 @@ def few_releases_missing(grown, expected):
 
 
 def of_closes(**applications):
-    """What so many calls of app_elf.closes() add."""
+    """What so many calls of elf.closes() add."""
     return {(name, chart): n for name, n in applications.items() for chart in ("file_closed", "file_close_error")}
 
 

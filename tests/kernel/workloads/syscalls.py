@@ -259,7 +259,7 @@ def zombies(named, n):
 
 
 if __name__ == "__main__":
-    # workload.py COMM N: N opens of /dev/null, for looking at a plugin by hand
+    # syscalls.py COMM N: N opens of /dev/null, for looking at a plugin by hand
     with Named(sys.argv[1]):
         for _ in range(int(sys.argv[2])):
             call("close", call("openat", AT_FDCWD, b"/dev/null", os.O_RDONLY, 0))

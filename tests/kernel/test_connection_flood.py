@@ -1,10 +1,9 @@
 """More connections than there is room for: nothing is lost, and the collector stays as small as it was."""
-import hosts
-from live import STOCK_KERNEL
+from harness import network_namespaces
+from harness.attached import STOCK_KERNEL
+from harness.plugin_process import Plugin
 import pytest
-from storm import storm
-
-from plugin import Plugin
+from workloads.connection_flood import storm
 
 PORTS = 12503
 # groups of connections: four times the ports; an emulated machine is slow, and an eighth is more than the map holds, too
@@ -15,9 +14,9 @@ EVERYTHING = "[network viewer]\nips = *\nmaximum dimensions = 50\n"
 @pytest.fixture
 def network():
     try:
-        with hosts.network("here", *OTHERS) as found:
+        with network_namespaces.network("here", *OTHERS) as found:
             yield found
-    except hosts.Missing as error:
+    except network_namespaces.Missing as error:
         if STOCK_KERNEL:
             raise
         pytest.skip(str(error))

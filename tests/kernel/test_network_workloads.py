@@ -4,12 +4,12 @@ import glob
 import os
 import socket
 
-import hosts
-from live import COMM, skip_for
+from cases.network import WORKS, expected, talk
+from harness import network_namespaces
+from harness.attached import COMM, skip_for
+from harness.counting_sockets import V4, V6
 import pytest
-from storm import FIRST_PORT, storm
-from talk import WORKS, expected, talk
-from wire import V4, V6
+from workloads.connection_flood import FIRST_PORT, storm
 
 N = 23
 COUNTERS = {"%s_%s_%s" % (protocol, way, what)
@@ -21,7 +21,7 @@ COUNTERS |= {"tcp_close", "tcp_retransmit", "accept_tcp", "connect_v4", "connect
 def told(pair, request):
     """(Work, Heard)"""
     work = request.param
-    skip_for(work.cut and hosts.lacks(*pair, work.cut))
+    skip_for(work.cut and network_namespaces.lacks(*pair, work.cut))
     return work, talk(*pair, work, N, COMM)
 
 
@@ -96,7 +96,7 @@ def test_storm_of_datagrams(pair):
 
 
 def test_hosts_reach_each_other_at_once():
-    with hosts.network("hub", "one", "two") as (hub, *others):
+    with network_namespaces.network("hub", "one", "two") as (hub, *others):
         for way in (V4, V6):
             for other in others:
                 assert hub.run(connect, way, way.to(other)) == errno.ECONNREFUSED
@@ -106,12 +106,12 @@ def test_hosts_reach_each_other_at_once():
 def connect(way, address):
     """The errno of a connection to a port that nobody listens on: the answer of who is there."""
     with socket.socket(way.family, socket.SOCK_STREAM) as connecting:
-        connecting.settimeout(hosts.PATIENCE / 4)
+        connecting.settimeout(network_namespaces.PATIENCE / 4)
         return connecting.connect_ex((address, 9))
 
 
 def test_hosts_are_namespaces_that_end():
-    with hosts.network("one", "two") as pair:
+    with network_namespaces.network("one", "two") as pair:
         inside = [host.run(lambda: os.stat("/proc/self/ns/net").st_ino) for host in pair]
         assert inside == [host.inum for host in pair]
         assert len({*inside, os.stat("/proc/self/ns/net").st_ino}) == 3
@@ -141,7 +141,7 @@ def name_of_process():
 def test_failure_is_told_and_ends_the_other_end(pair):
     waits, fails = pair[1].start(wait_for_ever), pair[0].start(fail)
     with pytest.raises(AssertionError, match="of no use"):
-        hosts.results(waits, fails)
+        network_namespaces.results(waits, fails)
     for child in (waits, fails):
         with pytest.raises(ProcessLookupError):
             os.kill(child.process, 0)
@@ -158,7 +158,7 @@ def fail():
 
 
 def test_program_that_is_not_installed_and_qdisc_that_does_not_exist_are_told(pair):
-    with pytest.raises(hosts.Missing, match="no-such-program"):
+    with pytest.raises(network_namespaces.Missing, match="no-such-program"):
         pair[0].configure("", "no-such-program")
-    with pytest.raises(hosts.Missing, match="kind is unknown"):
+    with pytest.raises(network_namespaces.Missing, match="kind is unknown"):
         pair[0].configure("qdisc add dev to-there root nosuchqdisc", "tc")

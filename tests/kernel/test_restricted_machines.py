@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import time
 
-from live import OF_PROCESSES, STOCK_KERNEL, load, missing_feature
+from harness.attached import OF_PROCESSES, STOCK_KERNEL, load, missing_feature
+from harness.plugin_process import PATIENCE, PLUGIN, ROOT
 import pytest
 
 from ebpf_plugin.compile import bytecode, child
@@ -22,7 +23,6 @@ from ebpf_plugin.groups.vfs import VFS
 from ebpf_plugin.kernel import bpf, capabilities
 from ebpf_plugin.load import loader
 from ebpf_plugin.model.chart import MODES
-from plugin import PATIENCE, PLUGIN, ROOT
 
 # in a mount namespace of its own, so that nobody else misses anything
 NO_BTF = "mount -t tmpfs none /sys/kernel/btf"
@@ -32,6 +32,7 @@ READ_ONLY = "mount -o remount,bind,ro /sys/kernel/tracing"
 FTRACE = "/proc/sys/kernel/ftrace_enabled"
 
 CAPABILITIES = {**capabilities.CAPABILITIES, "sys_resource": 24}
+PERMITTED = capabilities.effective_and_permitted()[1]
 HAS_TRAMPOLINES = not missing_feature("trampoline")
 HAS_FUNCTIONS = HAS_TRAMPOLINES or not missing_feature("probe")
 CHARGED = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) < (5, 11)  # maps to RLIMIT_MEMLOCK
@@ -205,7 +206,7 @@ def as_nobody(*capabilities):
     # by number, as Debian 11's setpriv does not know the names of 5.8
     numbers = [CAPABILITIES[name] for name in capabilities]
     # a container's root may lack some itself; it has no kernel that old, then
-    names = ",".join("+cap_%d" % number for number in numbers if capabilities.capabilities()[1] >> number & 1) or "-all"
+    names = ",".join("+cap_%d" % number for number in numbers if PERMITTED >> number & 1) or "-all"
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=" + names,
             *(["--ambient-caps=" + names] if capabilities else [])]
 

@@ -2,7 +2,7 @@
 what they do N times."""
 import errno
 
-from speech import ANSWER, ASK, MANY, SHORT, expect
+from workloads.messages import ANSWER, ASK, MANY, SHORT, expect
 
 
 def client(way, exchange, connected=True):

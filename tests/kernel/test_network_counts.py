@@ -3,11 +3,11 @@ import collections
 import os
 import time
 
+from cases.network import WORKS, expected, talk
 from conftest import note_hooks
-import hosts
-from live import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
+from harness import network_namespaces
+from harness.attached import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
 import pytest
-from talk import WORKS, expected, talk
 
 from ebpf_plugin.collect.connections import KEY, KEY_SIZE, PROTOCOLS, VALUE, text_of
 from ebpf_plugin.collect.missed_events import MissedEvents
@@ -19,7 +19,7 @@ N = 23
 TRIES = 5
 ROOM = 4096
 COUNTER = {"tcp_closes": "tcp_close", "tcp_retransmits": "tcp_retransmit", "accepts": "accept_tcp",
-           "connects_v4": "connect_v4", "connects_v6": "connect_v6"}  # as talk.py has them
+           "connects_v4": "connect_v4", "connects_v6": "connect_v6"}  # as cases/network.py has them
 HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_send_length")  # 6.3
 
 
@@ -47,7 +47,7 @@ class Network:
         self.attached.close()
 
     def counts(self):
-        """(counters, rows) in the shape of wire.Heard: what is zero is not named."""
+        """(counters, rows) in the shape of Heard: what is zero is not named."""
         counters = dict(zip(NETWORK.counters, self.attached.readers["network"].read()))
         rows = {}
         for key, (_, sent, sent_packets, received, received_packets, _) in self._flows.rows():
@@ -80,7 +80,7 @@ def adjusted(work, network, wanted):
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_network(networked, pair, work):
-    skip_for(work.cut and hosts.lacks(*pair, work.cut))
+    skip_for(work.cut and network_namespaces.lacks(*pair, work.cut))
     for _ in range(TRIES):
         missed = networked.missed()
         grown, wanted, rows, wanted_rows = measured(networked, pair, work)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import traceback
 
-from plugin import PATIENCE
+from harness.plugin_process import PATIENCE
 
 V4, V6 = "10.77.0.%d", "fd77::%d"  # of the first host, the second, ...
 CLONE_NEWNET = 0x40000000

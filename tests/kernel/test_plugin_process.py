@@ -8,15 +8,15 @@ import subprocess
 import sys
 import time
 
-from left import left_in_kernel, more_than
-from live import COMM, OF_PROCESSES, skip_without
+from harness.attached import COMM, OF_PROCESSES, skip_without
+from harness.leaks import left_in_kernel, more_than
+from harness.plugin_process import PATIENCE, PLUGIN, ROOT, Plugin, on_method
 import pytest
-import workload
+from workloads import syscalls
 
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import capabilities, tracefs
 from ebpf_plugin.model.group import ATTACH_METHODS
-from plugin import PATIENCE, PLUGIN, ROOT, Plugin, on_method
 
 LITTLE = ("-p", "-g")  # where it does not matter what is loaded: an emulated machine takes 10 s more to compile the rest
 
@@ -39,9 +39,9 @@ def test_the_protocol_says_exactly_n(clean_kernel, flags, tmp_path):
     with Plugin("1", *flags, *LITTLE) as plugin:
         plugin.ticks(2)
         before = plugin.last()
-        workload.run(workload.repeat("openat", -errno.ENOENT, lambda i: (workload.AT_FDCWD, b"nothing", 0, 0)),
+        syscalls.run(syscalls.repeat("openat", -errno.ENOENT, lambda i: (syscalls.AT_FDCWD, b"nothing", 0, 0)),
                      COMM, n, tmp_path)
-        workload.run(workload.children(workload.fork), COMM, n, tmp_path)
+        syscalls.run(syscalls.children(syscalls.fork), COMM, n, tmp_path)
         expected = {"file_descriptor.open": n, "process_thread.process": n, "exit.process": n}
         if flags:
             expected["file_error.open"] = n
@@ -60,19 +60,19 @@ def test_the_protocol_says_exactly_n(clean_kernel, flags, tmp_path):
 
 def test_two_plugins_do_not_disturb_each_other(clean_kernel, tmp_path):
     n, m = 37, 53
-    work = workload.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
+    work = syscalls.repeat("close", -errno.EBADF, lambda i: (1000000 + i,))
     with Plugin("1", *LITTLE) as first, Plugin("1", "-r", *LITTLE) as second:
         for each in (first, second):
             each.ticks(1)
         before = [each.last() for each in (first, second)]
-        workload.run(work, COMM, n, tmp_path)
+        syscalls.run(work, COMM, n, tmp_path)
         for each in (first, second):
             each.ticks(2)
         for each, was in zip((first, second), before):
             assert each.last()["file_descriptor.close"] - was["file_descriptor.close"] == n
         first.process.send_signal(signal.SIGTERM)
         assert first.ended()[0] == 0
-        workload.run(work, COMM, m, tmp_path)
+        syscalls.run(work, COMM, m, tmp_path)
         second.ticks(2)
         assert second.last()["file_descriptor.close"] - before[1]["file_descriptor.close"] == n + m
 
