@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from . import listening_sockets, values
 from .. import log
-from ..compile import bytecode, child, source
+from ..compile import bytecode, source
 from ..compile.bytecode import Bytecode, GroupCode
 from ..config import directories
 from ..groups import GROUPS
@@ -136,6 +136,7 @@ def instructions() -> tuple[Bytecode, str]:
     except bytecode.Refused as refusal:
         why = str(refusal)
         log.write(log.ERROR, "%s; the programs are compiled now" % why)
+    from ..compile import child  # subprocess is a megabyte that a good file makes superfluous
     try:
         code = bytecode.read(child.compile_all(), bpf.MACHINE)
     except (child.Failed, bytecode.Refused) as error:
