@@ -422,7 +422,7 @@ def test_thousands_of_short_processes(apps, stage):
         assert not [key for key, value in before.items() if now[key] < value]
         host = apps.read()
         for name, reader in apps.readers.items():
-            assert host[name] == tuple(map(sum, zip(*reader.rows.values())))
+            assert host[name] == tuple(map(sum, zip(*reader.values.values())))
         before, ticks = now, ticks + 1
     stage.ended(pid)
     assert ticks > 1 and apps.full() == 0
