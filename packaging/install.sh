@@ -12,8 +12,8 @@ usage: install.sh [--prefix DIR] [--plugins-dir DIR] [--group NAME] [--dry-run] 
   --dry-run          say what would be done, and do nothing
   --uninstall        remove what was installed with the same --prefix and --plugins-dir
 
-Needs root, a C compiler, setcap (libcap2-bin) and the python3 modules bcc, iniconfig, netaddr and pyroute2 of the
-distribution. With DESTDIR in the environment, files are laid out below it for a package, and nothing else is done.
+Needs root, a C compiler, setcap (libcap2-bin), libbpf and the python3 modules iniconfig and netaddr of the distribution; and
+BCC (python3-bpfcc), if `make bytecode` was not run before. With DESTDIR in the environment, files are laid out below it for a package, and nothing else is done.
 END
 }
 
@@ -107,6 +107,14 @@ for each in plugin bpf conf.d; do
 		run install -D -m "$mode" "$here/$file" "$dest$home/$file"
 	done
 done
+machine=$(uname -m)
+bytecode=$here/build/bytecode-$machine
+if [ ! -f "$bytecode" ] || [ -n "$(find "$here/bpf" "$here/plugin" -newer "$bytecode" \( -name '*.[ch]' -o -path '*/groups/*.py' \))" ]; then
+	run mkdir -p "$here/build"
+	(cd "$here/plugin" && run /usr/bin/python3 -B -m ebpf_plugin.compile "$bytecode") ||
+		fail "cannot compile the BPF programs: install BCC (Debian: python3-bpfcc)"
+fi
+run install -D -m 644 "$bytecode" "$dest$home/bytecode/bytecode-$machine"
 for each in check-kernel-config.sh reset_netdata_trace.sh; do
 	run install -D -m 755 "$here/tools/$each" "$dest$home/tools/$each"
 done
@@ -125,6 +133,6 @@ run chown "root:$group" "$launcher"
 run chmod 0750 "$launcher"
 run setcap "$capabilities" "$launcher" || run chmod 4750 "$launcher" # not every file system has capabilities
 run /usr/bin/python3 -m compileall -q "$home/plugin"
-run /usr/bin/python3 -I -c 'import bcc, iniconfig, netaddr, pyroute2' ||
-	echo "install.sh: install what is missing from the distribution (Debian: python3-bpfcc python3-iniconfig python3-netaddr python3-pyroute2)" >&2
+run /usr/bin/python3 -I -c 'import iniconfig, netaddr' ||
+	echo "install.sh: install what is missing from the distribution (Debian: python3-iniconfig python3-netaddr)" >&2
 reload

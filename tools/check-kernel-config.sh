@@ -151,13 +151,16 @@ check_programs() {
 	# to import bcc would load LLVM, so it is only looked for
 	for missing in $("$python" -I -c 'import sys; from importlib.util import find_spec
 print(*["3.9"] * (sys.version_info < (3, 9)),
-	*(name for name in ("bcc", "iniconfig", "netaddr", "pyroute2") if not find_spec(name)))'); do
+	*(name for name in ("bcc", "iniconfig", "netaddr") if not find_spec(name)))'); do
 		no="no $missing for /usr/bin/python3" install="apt-get install python3-$missing"
 		case $missing in
 		3.9) fatal "/usr/bin/python3 older than 3.9" "take a newer distribution" ;;
-		bcc) fatal "no BCC for /usr/bin/python3" "apt-get install python3-bpfcc (elsewhere python3-bcc)" ;;
+		bcc) # only who has no bytecode file has to compile
+			home=$root$(cd "$(dirname "$0")/.." && pwd)
+			[ -f "$home/bytecode/bytecode-$(uname -m)" ] || [ -f "$home/build/bytecode-$(uname -m)" ] ||
+				fatal "no BCC for /usr/bin/python3" "apt-get install python3-bpfcc (elsewhere python3-bcc)"
+			;;
 		netaddr) lost "$no" "no network" "$install" network ;;
-		pyroute2) lost "$no" "connections to servers that run already may be shown as outbound" "$install" ;;
 		*) fatal "$no" "$install" ;;
 		esac
 	done

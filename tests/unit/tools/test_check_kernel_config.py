@@ -248,8 +248,6 @@ GRANTED = "no configuration of this kernel found: not certain: %s; ebpf.plugin -
     ({"usr/bin/python3": "#!/bin/sh\necho netaddr\n", "sys/kernel/security/lockdown": "none integrity [confidentiality]\n"},
      [LOCKED, NO_NETADDR, "charts: all but vfs_create, task_error, network and applications, on trampolines; where the "
       "kernel refuses those, all but files, VFS, task_error, network and applications"], 1),
-    ({"usr/bin/python3": "#!/bin/sh\necho pyroute2\n"},
-     [NO_MODULE % ("pyroute2", "connections to servers that run already may be shown as outbound", "pyroute2")], 1),
 ])
 @pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="another machine has a line more")
 def test_machines(tmp_path, changes, lines, status):
@@ -270,7 +268,7 @@ def test_another_machine(tmp_path):
         ["machine riscv64: the plugin cannot run; it runs on x86_64 and aarch64"], "", 2)
 
 
-@pytest.mark.parametrize("module", ["bcc", "iniconfig", "netaddr", "pyroute2"])
+@pytest.mark.parametrize("module", ["bcc", "iniconfig", "netaddr"])
 def test_python_is_asked_for_its_modules(tmp_path, module):
     root = machine(tmp_path, {"usr/bin/python3": '#!/bin/sh\nexec "%s" "$@"\n' % sys.executable})
     code = "from importlib.util import find_spec; print(find_spec(%r))" % module
@@ -279,6 +277,13 @@ def test_python_is_asked_for_its_modules(tmp_path, module):
     out, err, _ = run("--root", root)
     assert ("no %s for" % module.replace("bcc", "BCC") not in "\n".join(out)) == found
     assert err == ""
+
+
+@pytest.mark.parametrize("folder", ["bytecode", "build"])
+def test_with_a_bytecode_file_bcc_is_not_missed(tmp_path, folder):
+    changes = {"usr/bin/python3": "#!/bin/sh\necho bcc\n",
+               "%s/%s/bytecode-%s" % (ROOT.lstrip("/"), folder, os.uname().machine): ""}
+    assert run("--root", machine(tmp_path, changes)) == ([], "", 0)
 
 
 @pytest.mark.parametrize("number, lines", [
