@@ -102,7 +102,7 @@ fi
 [ "$dry" ] || [ "$dest" ] || getent group "$group" >/dev/null || fail "there is no group $group; give --group"
 
 for each in plugin bpf conf.d; do
-	(cd "$here" && find "$each" -type f ! -name '*.pyc') | while read -r file; do
+	(cd "$here" && find "$each" -type f ! -name '*.pyc' ! -path '*/.*') | while read -r file; do
 		mode=644 && [ -x "$here/$file" ] && mode=755
 		run install -D -m "$mode" "$here/$file" "$dest$home/$file"
 	done

@@ -52,7 +52,9 @@ class Agent:
         self._chart = self.charts.setdefault(name, {})
 
     def _take_dimension(self, name, shown, algorithm, multiplier, divisor, *options):
-        assert algorithm in ("incremental", "absolute") and divisor == "1" and int(multiplier)
+        assert algorithm in ("incremental", "absolute")
+        assert int(divisor) > 0
+        assert int(multiplier) != 0
         _, last, _ = self._chart.get(name, (None, None, None))
         self._chart[name] = [shown or name, last, "obsolete" in options]
         self.declared.append(name)

@@ -25,7 +25,7 @@ def gone(agent, held, plugins):
     deadline = time.monotonic() + 30
     while True:
         loaded = {(kind, str(each)) for kind, command in zip(("prog", "map"), NEXT_IDS) for each in ids(command)}
-        left = agent.plugins(), held & loaded, [name for pid in plugins for name in tracefs.made_for(pid)]
+        left = agent.plugins(), held & loaded, [name for pid in plugins for name in tracefs.made_by(pid)]
         if not any(left):
             return True
         assert time.monotonic() < deadline, left

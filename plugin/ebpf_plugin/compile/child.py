@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+from .. import lifecycle
+
 # Seconds: a disk that is busy as the machine boots takes its time with 100 MB of libraries. Tests on an emulated machine are
 # more patient.
 PATIENCE = float(os.environ.get("EBPF_PLUGIN_TEST_PATIENCE", 60))
@@ -20,18 +22,27 @@ class Failed(Exception):
 def compile_all(patience: float = PATIENCE, start: str = START) -> bytes:
     """The bytes of a bytecode file. Raises Failed. `start` is the Python text that the child runs."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, lifecycle.SIGNALS)  # as soon as there is a child, it is ours to end
     try:
-        done = subprocess.run([sys.executable, "-I", "-c", start, package], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience, check=False)
+        with subprocess.Popen([sys.executable, "-I", "-c", start, package], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+                output, said = process.communicate(timeout=patience)
+            except BaseException:
+                process.kill()
+                raise
     except subprocess.TimeoutExpired:
         raise Failed("the compiler was not done after %d seconds, and was killed" % patience) from None
     except OSError as error:
         raise Failed("cannot start the compiler: %s" % error.strerror) from error
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        how = "was killed by signal %d" % -done.returncode if done.returncode < 0 else "failed"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+    if process.returncode:
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        how = "was killed by signal %d" % -process.returncode if process.returncode < 0 else "failed"
         raise Failed("the compiler %s%s" % (how, "; its last line: " + lines[-1].strip() if lines else ""))
-    return done.stdout
+    return output
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from .apps import APPS
 from .file import FILE
 from .network import NETWORK
 from .process import PROCESS
+from .softirq import SOFTIRQ
 from .vfs import VFS
 
-GROUPS = with_priorities((FILE, VFS, PROCESS, NETWORK, APPS))
+GROUPS = with_priorities((FILE, VFS, PROCESS, NETWORK, SOFTIRQ, APPS))
 
 validate(GROUPS)

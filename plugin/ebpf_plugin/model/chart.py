@@ -9,7 +9,7 @@ ENTRY, RETURN = MODES = ("entry", "return")
 class Dimension(NamedTuple):
     """A dimension: `id` is shown as it is. `plus` and `minus` are counters whose sums make the value.
 
-    It is declared if every hook that writes them is attached.
+    It is declared if every hook that writes them is attached. What is shown is its value times `multiplier` by `divisor`.
     """
 
     id: str
@@ -17,6 +17,7 @@ class Dimension(NamedTuple):
     minus: tuple[str, ...] = ()
     algorithm: str = "incremental"
     multiplier: int = 1
+    divisor: int = 1
 
 
 class Chart(NamedTuple):

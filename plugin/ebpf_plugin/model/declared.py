@@ -14,13 +14,14 @@ class Dimension:
     counter began with when the dimension appeared, None if that was before the first tick.
     """
 
-    __slots__ = ("id", "algorithm", "multiplier", "plus", "minus", "methods", "name", "labels", "start")
+    __slots__ = ("id", "algorithm", "multiplier", "plus", "minus", "methods", "name", "labels", "start", "divisor")
 
     def __init__(self, id: str, algorithm: str = "incremental", multiplier: int = 1, plus: tuple[int, ...] = (),
                  minus: tuple[int, ...] = (), methods: tuple[str, ...] = (), name: str = "",
-                 labels: tuple[tuple[str, str], ...] = (), start: int | None = None):
+                 labels: tuple[tuple[str, str], ...] = (), start: int | None = None,
+                 divisor: int = 1):
         self.id, self.algorithm, self.multiplier, self.plus, self.minus = id, algorithm, multiplier, plus, minus
-        self.methods, self.name, self.labels, self.start = methods, name, labels, start
+        self.methods, self.name, self.labels, self.start, self.divisor = methods, name, labels, start, divisor
 
     def fields(self) -> tuple[Any, ...]:
         """All fields in order: Dimension(*fields) is the same."""

@@ -40,7 +40,7 @@ def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) ->
 def _declared(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> declared.Dimension:
     plus, minus = (tuple(map(group.counters.index, counters)) for counters in (dim.plus, dim.minus))
     used = sorted({method for method in _methods(group, dim, methods) if method})
-    return declared.Dimension(dim.id, dim.algorithm, dim.multiplier, plus, minus, tuple(used))
+    return declared.Dimension(dim.id, dim.algorithm, dim.multiplier, plus, minus, tuple(used), divisor=dim.divisor)
 
 
 def _notes(group: Group, dim: Dimension, mode: str, methods: Mapping[str, str | None]) -> Iterator[str]:

@@ -47,8 +47,8 @@ def chart(chart: Chart, every: float, before: Chart | None = None) -> Iterator[s
 
 
 def _dimension(dimension: Dimension, option: str) -> str:
-    return "DIMENSION %s %s %s %d 1%s\n" % (
-        _id(dimension.id), quoted(dimension.name), dimension.algorithm, dimension.multiplier, option)
+    return "DIMENSION %s %s %s %d %d%s\n" % (
+        _id(dimension.id), quoted(dimension.name), dimension.algorithm, dimension.multiplier, dimension.divisor, option)
 
 
 class Block:

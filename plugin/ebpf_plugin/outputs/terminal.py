@@ -64,7 +64,7 @@ class Plain:
                     rate = (value - last) / (now - then) if is_known else None
                     if value is not None:
                         self._before[place] = now, value
-                found.append((chart, dimension, None if rate is None else rate * dimension.multiplier))
+                found.append((chart, dimension, None if rate is None else rate * dimension.multiplier / dimension.divisor))
         self._then = now
         return found
 

@@ -15,6 +15,7 @@ from ebpf_plugin.commands import run as command
 from ebpf_plugin.commands import show_bpf
 from ebpf_plugin.config import ebpf_conf, network_viewer
 from ebpf_plugin.config.options import Text
+from ebpf_plugin.config.settings import GROUP_NAMES
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.kernel import btf as btf_module
@@ -49,6 +50,7 @@ def without(*groups):
 ONLY_NET = {"groups": ("network", "apps")}
 NO_NET = {"groups": without("network").groups}
 NO_APPS = {"groups": without("apps").groups}
+EVERYTHING = {"groups": GROUP_NAMES}
 
 
 @pytest.mark.parametrize("arguments, text, changed", [
@@ -67,12 +69,12 @@ NO_APPS = {"groups": without("apps").groups}
     (["-p"], "[ebpf programs]\nprocess = no\nvfs = no\nnetwork viewer = yes", NO_NET),
     (["--net"], None, ONLY_NET),
     (["-n"], "[ebpf programs]\nfile = yes\nnetwork viewer = no", ONLY_NET),
-    (["--all"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
-    (["-a"], "[ebpf programs]\nfile = no\nvfs = no", {}),
+    (["--all"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", EVERYTHING),
+    (["-a"], "[ebpf programs]\nfile = no\nvfs = no", EVERYTHING),
     (["-p", "-n"], "[ebpf programs]\nprocess = no\nnetwork viewer = no", {}),
-    (["-a"], "[global]\napps = no", {}),
-    (["-a"], "[ebpf programs]\nnetwork connection monitoring = no", {}),
-    (["-a", "-g", "-r", "3"], None, {**NO_APPS, "mode": "return", "every": 3}),
+    (["-a"], "[global]\napps = no", EVERYTHING),
+    (["-a"], "[ebpf programs]\nnetwork connection monitoring = no", EVERYTHING),
+    (["-a", "-g", "-r", "3"], None, {"groups": GROUP_NAMES[:-1], "mode": "return", "every": 3}),
     (["-rg"], None, {**NO_APPS, "mode": "return"}),
 ])
 def test_flags_win_over_the_file(tmp_path, said, arguments, text, changed):
@@ -281,7 +283,7 @@ def test_show_bpf(monkeypatch, said, capfd):
     monkeypatch.setattr(btf_module, "BTF", no_btf)
     assert run(["--show-bpf"]) == 0
     printed = capfd.readouterr().out
-    assert all('#line 1 "%s.c"' % group.name in printed for group in GROUPS)
+    assert [name for name in DEFAULTS.groups if '#line 1 "%s.c"' % name not in printed] == []
     assert " * RETURN_MODE = 0\n" in printed
     assert " * SKC_NET = unknown\n" in printed
     assert said == ["no BTF: not here"]
@@ -399,7 +401,7 @@ def test_what_loader_and_collector_get_of_applications(placed, said, capfd):
     charts = declared.unpack(found["charts"])
     assert {chart.type for chart in charts} == {"apps"} and {chart.group for chart in charts} == {
         group.name for group in GROUPS if group.apps}
-    assert set(states[0]["maps"]) == {group.name for group in GROUPS}
+    assert set(states[0]["maps"]) == set(DEFAULTS.groups)
     # they are declared when the first of their rows is known
     assert "CHART apps." not in capfd.readouterr().out and said == []
 

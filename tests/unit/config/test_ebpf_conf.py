@@ -187,8 +187,9 @@ def test_a_bad_file_leaves_the_other_in_force(tmp_path):
     assert len(messages) == 1 and messages[0].startswith("%s:1: " % user)
 
 
-def test_every_group_is_enabled_by_default():
-    assert DEFAULTS.groups == GROUP_NAMES == tuple(group.name for group in GROUPS)
+def test_groups_are_enabled_as_their_data_says():
+    assert GROUP_NAMES == tuple(group.name for group in GROUPS)
+    assert DEFAULTS.groups == tuple(group.name for group in GROUPS if group.switch.default)
 
 
 def test_every_group_has_an_option_that_turns_it_off(tmp_path):
@@ -197,7 +198,10 @@ def test_every_group_has_an_option_that_turns_it_off(tmp_path):
         option = options[group.name]
         found, messages = load(tmp_path, "[%s]\n%s = no" % (option.section, option.key))
         followers = {each.name for each in GROUPS if each.switch.follows == group.name}
-        assert (group.name, set(DEFAULTS.groups) - set(found.groups), messages) == (group.name, {group.name} | followers, [])
+        assert (group.name, set(DEFAULTS.groups) - set(found.groups), messages) == (
+            group.name, ({group.name} | followers) & set(DEFAULTS.groups), [])
+        found, messages = load(tmp_path, "[%s]\n%s = yes" % (option.section, option.key))
+        assert (set(found.groups), messages) == (set(DEFAULTS.groups) | {group.name}, [])
 
 
 def test_options_are_the_fields():

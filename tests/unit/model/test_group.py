@@ -10,7 +10,7 @@ from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.groups.rows import TABLES
 from ebpf_plugin.model.chart import ENTRY, MODES
 from ebpf_plugin.model.group import ATTACH_METHODS, hook_of
-from ebpf_plugin.model.registry import with_priorities
+from ebpf_plugin.model.registry import FIRST, ROOM, with_priorities
 from ebpf_plugin.model.validate import validate
 
 every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -107,7 +107,9 @@ def test_charts_without_a_priority_come_behind_the_others_in_the_order_of_the_re
     numbered = with_priorities((GROUP, first, second))
     assert numbered[0] == GROUP
     assert [chart.priority for group in numbered[1:] for chart in group.charts] == [21250, 21251, 21252, 21300, 21301, 21302]
-    assert max(chart.priority for group in GROUPS for chart in group.charts) < 21200
+    for place, group in enumerate(GROUPS):
+        for number, chart in enumerate(group.charts):
+            assert chart.priority < FIRST or chart.priority == FIRST + ROOM * place + number, chart.id
 
 
 CHART, DIM, HOOK = GROUP.charts[0], GROUP.charts[0].dims[0], GROUP.hooks[0]
