@@ -1,8 +1,8 @@
 """Software interrupts: every one that the kernel counts is counted, and each is in one slot of its histogram."""
 import socket
 import time
-from attached import Attached, of_method, skip_without
 
+from harness.attached import Attached, of_method, skip_without
 import pytest
 
 from ebpf_plugin.groups.softirq import DURATIONS, SOFTIRQ, VECTORS
