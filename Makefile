@@ -81,13 +81,16 @@ here: ## what needs this machine itself, in turn, as a plugin of one test would 
 	$(MAKE) kernel
 	$(MAKE) agent
 
+docs: ## write the tables in README.md and packaging/docs that the code knows
+	$(PYTHON) tools/docs.py
+
 bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(MAKE) bytecode
 	@$(SUDO) $(PYTHON) tools/bench.py
 
 .PHONY: help run bytecode test test-kernels test-kernel test-counting test-lifecycle test-faults test-lockdown
-.PHONY: lint unit golden kernel here bench
+.PHONY: lint unit golden kernel here bench docs
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own
 	@tools/setup.sh test

@@ -166,7 +166,10 @@ def test_the_version_of_setup_cfg():
 
 
 def test_the_version_of_the_changelog():
-    assert re.search(r"(?m)^## \[?([\w.]+)", text("CHANGELOG.md")).group(1) == VERSION
+    """What is not released yet stands under Unreleased, first."""
+    headings = re.findall(r"(?m)^## \[?([\w.]+)", text("CHANGELOG.md"))
+    assert [heading for heading in headings if heading != "Unreleased"][0] == VERSION
+    assert "Unreleased" not in headings[1:]
 
 
 def test_modules_of_the_tests_have_names_of_their_own():
