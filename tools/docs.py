@@ -1,26 +1,31 @@
 #!/usr/bin/python3
-"""Writes the parts of the documents that the code knows: between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""Writes the parts of the documents that the code knows.
 
-`docs.py` writes them, `docs.py --check` says which are not as they should be (`make docs`; tests/unit/tools/test_docs.py).
+They stand between `<!-- generated: NAME -->` and `<!-- end -->`, in the manual page between `.\\" generated: NAME` and
+`.\\" end`. `docs.py` (`make docs`) writes them; `docs.py --check` prints the documents and parts that are stale.
+tests/unit/tools/test_docs.py fails for the same ones.
 """
 import os
 import re
 import sys
+import textwrap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "plugin"))
 
 from ebpf_plugin.collect import cgroups, connections  # noqa: E402
 from ebpf_plugin.config import ebpf_conf  # noqa: E402
-from ebpf_plugin.config.options import OPTIONS, Text  # noqa: E402
+from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: E402
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.rows import MAX_APPS  # noqa: E402
 from ebpf_plugin.kernel.tracefs import MAXACTIVE  # noqa: E402
 from ebpf_plugin.model.chart import MODES  # noqa: E402
 
-DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md")
-PART = re.compile(r"(?s)(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)")
+DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md",
+             "packaging/ebpf.plugin.1")
+PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
+WIDTH = 125
 HISTOGRAM = "softirq_duration_"  # charts of one kind are one row
 
 
@@ -33,6 +38,10 @@ def modes_of(chart):
     return "both" if set(chart.modes) == set(MODES) else chart.modes[0]
 
 
+def signed(dimension, multiplier):
+    return dimension + (" (negative)" if multiplier < 0 else "")
+
+
 def charts():
     """One row for each chart of the machine."""
     rows, seen = [], False
@@ -43,10 +52,13 @@ def charts():
                 if seen:
                     continue
                 name, seen = HISTOGRAM + "VECTOR", True
-            rows.append([group.name, name, chart.title.replace("HI ", ""), chart.units,
-                         ", ".join(dim.id for dim in chart.dims), modes_of(chart)])
+            title = chart.title
+            if name != chart.id:
+                title = "One chart for each VECTOR: calls by their duration in microseconds"
+            dims = ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims)
+            rows.append([group.name, name, title, chart.units, dims, modes_of(chart)])
     for id_, title, units, _, _, measures in connections.CHARTS:
-        dims = ", ".join("CONNECTION" + end for _, end, _ in measures)
+        dims = ", ".join(signed("CONNECTION" + end, multiplier) for _, end, multiplier in measures)
         rows.append(["network", id_, title, units, dims, "both"])
     return table(["group", "chart `ebpf.`", "what", "unit", "dimensions", "load mode"], rows)
 
@@ -64,7 +76,7 @@ def summary():
             switch = group.switch
             state = "" if switch.default else " (off by default)"
             rows.append(["%s%s" % (group.name, state), ", ".join(ids), "%d" % len(group.apps) if group.apps else "-"])
-    return table(["group", "charts of the machine", "charts of each application"], rows)
+    return table(["group", "charts of the whole machine", "number of charts for each application"], rows)
 
 
 def applications():
@@ -79,17 +91,72 @@ def hooks():
         [group.name, *(str(sum(mode in hook.modes for hook in group.hooks)) for mode in MODES)] for group in GROUPS])
 
 
-def options():
-    """Every option with its default."""
+def descriptions():
+    """{(section, key): what the comment in conf.d/ebpf.conf says of the option}"""
+    with open(os.path.join(ROOT, "conf.d", "ebpf.conf"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    found, section, comment = {}, "", []
+    for line in lines:
+        header, option = re.fullmatch(r"\[(.*)\]", line), re.fullmatch(r"    # ([a-z -]+) = .*", line)
+        if header:
+            section = header.group(1)
+        if option:
+            found[section, option.group(1)] = " ".join(comment)
+        comment = comment + [line.strip(" #")] if line.startswith("    #") and not option else []
+    return found
+
+
+def accepted(option):
+    """The values that an option takes, as its error message has them; "" for lists, which the description explains."""
+    if option.parse is Text:
+        return ""
+    if option.parse is boolean:
+        return "yes or no"
+    try:
+        option.parse("\0")
+    except Invalid as refused:
+        return str(refused)[len("expected "):]
+    raise ValueError("%s takes anything" % option.key)
+
+
+def default(option):
     defaults = ebpf_conf.load([])[0]
-    rows = []
+    value = option.field in defaults.groups if option.field in GROUP_NAMES else getattr(defaults, option.field)
+    value = value.text if isinstance(value, Text) else value
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def options():
+    """Every option with its default, the accepted values and its description, by section."""
+    text, described, section = "", descriptions(), None
     for option in OPTIONS:
-        value = option.field in defaults.groups if option.field in GROUP_NAMES else getattr(defaults, option.field)
-        value = value.text if isinstance(value, Text) else value
-        value = ("yes" if value else "no") if isinstance(value, bool) else value
-        older = ", ".join("`%s`" % key for key, _ in option.also)
-        rows.append(["`[%s]`" % option.section, "`%s`" % option.key, "`%s`" % value, older])
-    return table(["section", "option", "default", "older spelling"], rows)
+        if option.section != section:
+            section = option.section
+            text += "\n### `[%s]`\n\n" % section
+        takes = accepted(option)
+        text += "- `%s = %s`%s\n" % (option.key, default(option), " (%s)" % takes if takes else "")
+        text += textwrap.fill(described[section, option.key], WIDTH, initial_indent="  ", subsequent_indent="  ",
+                              break_on_hyphens=False, break_long_words=False) + "\n"
+    return text + "\n"
+
+
+def manual_options():
+    """The same for the manual page."""
+    text, described, section = "", descriptions(), None
+    for option in OPTIONS:
+        if option.section != section:
+            section = option.section
+            text += ".SS [%s]\n" % roff(section)
+        takes = accepted(option)
+        text += ".TP\n.B %s = %s\n" % (roff(option.key), roff(default(option)))
+        what = described[section, option.key] + (" Accepted: %s." % takes if takes else "")
+        text += roff(textwrap.fill(what, WIDTH, break_on_hyphens=False, break_long_words=False)) + "\n"
+    return text
+
+
+def roff(text):
+    """Text for a manual page. A line that begins with a dot or a quote would be a command."""
+    return re.sub(r"(?m)^([.'])", r"\\&\1", text.replace("\\", "\\e").replace("-", "\\-"))
 
 
 def limits():
@@ -109,12 +176,17 @@ def limits():
 
 
 PARTS = {"charts": charts, "summary": summary, "applications": applications, "hooks": hooks, "options": options,
-         "limits": limits}
+         "manual-options": manual_options, "limits": limits}
 
 
 def written(text):
     """The text of a document with its generated parts as they should be."""
     return PART.sub(lambda part: part.group(1) + PARTS[part.group(2)]() + part.group(3), text)
+
+
+def stale_parts(text):
+    """The names of the parts of a document that are not as they should be."""
+    return [part.group(2) for part in PART.finditer(text) if part.group(0) != written(part.group(0))]
 
 
 def main():
@@ -123,14 +195,12 @@ def main():
         path = os.path.join(ROOT, name)
         with open(path, encoding="utf-8") as file:
             before = file.read()
-        after = written(before)
-        if after != before:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(after)
+        stale += ["%s: the generated part %s" % (name, part) for part in stale_parts(before)]
+        if "--check" not in sys.argv:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(written(before))
     if "--check" in sys.argv and stale:
-        print("not as the code has it: %s; run `make docs`" % ", ".join(stale))
+        print("stale, run `make docs`: " + "; ".join(stale))
         return 1
     return 0
 
