@@ -164,14 +164,14 @@ def limits():
     of = {option.field: option.default for option in OPTIONS}
     flows = next(each for group in GROUPS for each in group.tables if each.name == "flows")
     return table(["what", "at most", "what happens beyond"], [
-        ["connections that are shown in each direction", "%d (`maximum dimensions`)" % of["dimensions"], "`other`"],
-        ["connections that the kernel keeps", "%d, and %d for each CPU" % (flows.entries, flows.per_cpu),
-         "the oldest make room; totals stay exact"],
-        ["processes that are told apart", "%d (`pid table size`)" % of["processes"], "`other`, and one line on stderr"],
-        ["applications", "%d" % MAX_APPS, "a message at the start"],
-        ["units and containers at a time", "%d" % (cgroups.ROWS - 1), "`other`, and one line on stderr"],
-        ["control groups, those below units included", "%d" % cgroups.KNOWN, "`other`, and one line on stderr"],
-        ["tasks inside one function with a kretprobe", "%d" % MAXACTIVE, "the kernel counts what it misses; one line on stderr"],
+        ["connections shown in each direction", "%d (`maximum dimensions`)" % of["dimensions"], "`other`"],
+        ["connections kept in the kernel", "%d, and %d more for each CPU" % (flows.entries, flows.per_cpu),
+         "the oldest are dropped; totals stay exact"],
+        ["processes with an application", "%d (`pid table size`)" % of["processes"], "`other`, and a message"],
+        ["applications", "%d" % MAX_APPS, "a message at startup"],
+        ["units and containers at a time", "%d" % (cgroups.ROWS - 1), "`other`, and a message"],
+        ["control groups, including those below units", "%d" % cgroups.KNOWN, "`other`, and a message"],
+        ["tasks at a time inside a function with a kretprobe", "%d" % MAXACTIVE, "the kernel counts what it misses; a message"],
     ])
 
 
