@@ -206,7 +206,7 @@ otherwise() { # MODE
 	[ "$network$reading" != yn ] || set -- "$@" connections retransmissions
 	[ "$applications" = y ] || set -- "$@" applications
 	on=
-	[ "$tracepoints" = n ] || on=", on tracepoints, which count a little differently (README.md, Attach methods)"
+	[ "$tracepoints" = n ] || on=", on tracepoints, which count a little differently (charts.md, Attach methods)"
 	[ "$calls" = n ] || on=", on probes"
 	echo "$(all_but "$@")$on"
 }

@@ -171,7 +171,8 @@ def limits():
         ["applications", "%d" % MAX_APPS, "a message at startup"],
         ["units and containers at a time", "%d" % (cgroups.ROWS - 1), "`other`, and a message"],
         ["control groups, including those below units", "%d" % cgroups.KNOWN, "`other`, and a message"],
-        ["tasks at a time inside a function with a kretprobe", "%d" % MAXACTIVE, "the kernel counts what it misses; a message"],
+        ["tasks at a time inside a function with a kretprobe", "%d" % MAXACTIVE,
+         "the kernel counts the events that it misses; a message"],
     ])
 
 

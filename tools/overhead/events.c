@@ -92,7 +92,7 @@ static void udp_send_recv(void)
 	call(RECVFROM, hearer, (long)buffer, 100, 0);
 }
 
-/* a call of no hook: what the tracepoint rung costs those that it is not about */
+/* a call of no hook: what the tracepoint method costs calls that it does not count */
 static void nothing_of_ours(void)
 {
 	call(110, 0, 0, 0, 0); /* getppid */

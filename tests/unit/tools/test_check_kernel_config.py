@@ -14,7 +14,7 @@ CONFIGS = os.path.join(ROOT, "tests", "unit", "tools", "kernel-configs")
 SHELLS = [shell for shell in (["sh"], ["dash"], ["bash"], ["busybox", "sh"]) if shutil.which(shell[0])]
 
 OTHER = "; boot a kernel that has it"
-DIFFER = "on tracepoints, which count a little differently (README.md, Attach methods)"
+DIFFER = "on tracepoints, which count a little differently (charts.md, Attach methods)"
 NO_KPROBES = "kprobes not in this kernel%s: no probes" + OTHER
 NO_BTF = ("BTF not in this kernel%s: no trampolines, no network, no applications, and vfs_create only on tracepoints"
           + OTHER)

@@ -28,7 +28,8 @@ def text(path):
 
 @pytest.mark.parametrize("page", docs.DOCUMENTS)
 def test_generated_parts_are_as_the_code_has_them(page):
-    assert docs.written(text(page)) == text(page), "%s is stale: run `make docs`" % page
+    stale = docs.stale_parts(text(page))
+    assert not stale, "%s: the generated part %s is stale: run `make docs`" % (page, ", ".join(stale))
 
 
 def test_every_generated_part_stands_somewhere():
@@ -36,13 +37,14 @@ def test_every_generated_part_stands_somewhere():
     assert used == set(docs.PARTS)
 
 
-def test_what_is_stale_is_named(tmp_path, monkeypatch):
+def test_check_names_the_stale_document_and_part(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(docs, "ROOT", str(tmp_path))
     monkeypatch.setattr(docs, "DOCUMENTS", ("page.md",))
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- generated: hooks -->\nold\n<!-- end -->\nb\n")
     monkeypatch.setattr(sys, "argv", ["docs.py", "--check"])
     assert docs.main() == 1
+    assert capsys.readouterr().out == "stale, run `make docs`: page.md: the generated part hooks\n"
     monkeypatch.setattr(sys, "argv", ["docs.py"])
     assert docs.main() == 0
     written = page.read_text()
@@ -67,16 +69,28 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_files_that_are_named_exist(page):
     """Paths in backticks, from the top or from the package."""
-    named = re.findall(r"`((?:plugin|bpf|conf\.d|tests|tools|packaging|config|model|kernel|compile|load|collect|series|outputs|"
-                       r"commands|groups)/[\w./-]*\w)`", text(page))
+    folders = r"plugin|bpf|conf\.d|tests|tools|packaging|config|model|kernel|compile|load|collect|series|outputs|commands|groups"
+    named = re.findall(r"`((?:%s)/[\w./-]*\w)`" % folders, text(page))
     missing = [name for name in named if not any(
         os.path.exists(os.path.join(ROOT, top, name)) for top in ("", "plugin/ebpf_plugin"))]
     assert missing == []
 
 
-def test_every_option_is_in_the_manual_or_the_configuration_page():
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
+def test_every_option_is_described(option):
+    described = docs.descriptions().get((option.section, option.key), "")
+    assert described.endswith("."), "conf.d/ebpf.conf: [%s] %s has no description" % (option.section, option.key)
+    assert "`%s = " % option.key in text("packaging/docs/configuration.md")
+    assert "\n.B %s = " % docs.roff(option.key) in text("packaging/ebpf.plugin.1")
+
+
+def test_older_spellings_are_on_the_page_of_options():
     page = text("packaging/docs/configuration.md")
-    assert [option.key for option in OPTIONS if "`%s`" % option.key not in page] == []
+    assert [older for option in OPTIONS for older, _ in option.also if "`%s`" % older not in page] == []
+
+
+def test_the_manual_cannot_be_taken_for_commands():
+    assert docs.roff(".a\n'b\n-c\\d") == "\\&.a\n\\&'b\n\\-c\\ed"
 
 
 def test_every_flag_is_in_the_manual():
@@ -88,8 +102,27 @@ def test_every_flag_is_in_the_manual():
     assert [flag for flag in sorted(flags) if flag not in manual] == []
 
 
-@pytest.mark.parametrize("group", [group.name for group in GROUPS if group.charts])
-def test_every_chart_is_on_the_page_of_charts(group):
-    page = text("packaging/docs/charts.md")
-    charts = next(found for found in GROUPS if found.name == group).charts
-    assert [chart.id for chart in charts if "| %s |" % chart.id not in page and not chart.id.startswith(docs.HISTOGRAM)] == []
+@pytest.mark.parametrize("group", [group for group in GROUPS if group.charts], ids=lambda group: group.name)
+def test_every_chart_is_on_the_page_of_charts_and_in_the_readme(group):
+    page, readme = text("packaging/docs/charts.md"), text("README.md")
+    charts = [chart.id for chart in group.charts if not chart.id.startswith(docs.HISTOGRAM)]
+    assert [chart for chart in charts if "| %s |" % chart not in page] == []
+    assert [chart for chart in charts if not re.search(r"\b%s\b" % chart, readme)] == []
+    assert [chart.id for chart in group.apps if "| %s |" % chart.id not in page] == []
+
+
+def test_measured_figures_say_how_they_are_measured():
+    """The maintainer finds them by this comment after a measurement."""
+    commands = re.findall(r"<!-- measured: (.*?) -->", text("README.md") + text("packaging/docs/costs.md"))
+    assert commands
+    files = [name for command in commands for name in command.split(", ")]
+    assert [name for name in files if not os.path.exists(os.path.join(ROOT, name))] == []
+
+
+def test_hooks_and_workloads_of_the_page_of_kernels():
+    """The number of hooks of the groups that its table is about, and of workloads, as the code and the tests have them."""
+    page = text("packaging/docs/kernels.md")
+    counted = [group for group in GROUPS if group.name in ("file", "vfs", "process", "network")]
+    for mode, sentence in (("entry", "of %d hooks in entry mode"), ("return", "of %d in return mode")):
+        number = sum(mode in hook.modes for group in counted for hook in group.hooks)
+        assert sentence % number in page, "kernels.md: %d hooks in load mode %s" % (number, mode)
