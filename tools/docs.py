@@ -25,6 +25,7 @@ from ebpf_plugin.model.chart import MODES  # noqa: E402
 DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md",
              "packaging/ebpf.plugin.1")
 PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
+STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 WIDTH = 125
 HISTOGRAM = "softirq_duration_"  # charts of one kind are one row
 
@@ -93,7 +94,7 @@ def hooks():
 
 def descriptions():
     """{(section, key): what the comment in conf.d/ebpf.conf says of the option}"""
-    with open(os.path.join(ROOT, "conf.d", "ebpf.conf"), encoding="utf-8") as file:
+    with open(STOCK, encoding="utf-8") as file:
         lines = file.read().splitlines()
     found, section, comment = {}, "", []
     for line in lines:
@@ -104,6 +105,13 @@ def descriptions():
             found[section, option.group(1)] = " ".join(comment)
         comment = comment + [line.strip(" #")] if line.startswith("    #") and not option else []
     return found
+
+
+def undescribed():
+    """The options without a comment in conf.d/ebpf.conf, as texts."""
+    described = descriptions()
+    names = [(option.section, option.key) for option in OPTIONS]
+    return ["[%s] %s" % name for name in names if not described.get(name)]
 
 
 def accepted(option):
@@ -135,7 +143,7 @@ def options():
             text += "\n### `[%s]`\n\n" % section
         takes = accepted(option)
         text += "- `%s = %s`%s\n" % (option.key, default(option), " (%s)" % takes if takes else "")
-        text += textwrap.fill(described[section, option.key], WIDTH, initial_indent="  ", subsequent_indent="  ",
+        text += textwrap.fill(described.get((section, option.key), ""), WIDTH, initial_indent="  ", subsequent_indent="  ",
                               break_on_hyphens=False, break_long_words=False) + "\n"
     return text + "\n"
 
@@ -149,7 +157,7 @@ def manual_options():
             text += ".SS [%s]\n" % roff(section)
         takes = accepted(option)
         text += ".TP\n.B %s = %s\n" % (roff(option.key), roff(default(option)))
-        what = described[section, option.key] + (" Accepted: %s." % takes if takes else "")
+        what = described.get((section, option.key), "") + (" Accepted: %s." % takes if takes else "")
         text += roff(textwrap.fill(what, WIDTH, break_on_hyphens=False, break_long_words=False)) + "\n"
     return text
 
@@ -192,6 +200,9 @@ def stale_parts(text):
 
 def main():
     stale = []
+    if undescribed():
+        print("add to conf.d/ebpf.conf, with a comment that describes it: %s" % ", ".join(undescribed()))
+        return 1
     for name in DOCUMENTS:
         path = os.path.join(ROOT, name)
         with open(path, encoding="utf-8") as file:

@@ -69,8 +69,9 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_files_that_are_named_exist(page):
     """Paths in backticks, from the top or from the package."""
-    folders = r"plugin|bpf|conf\.d|tests|tools|packaging|config|model|kernel|compile|load|collect|series|outputs|commands|groups"
-    named = re.findall(r"`((?:%s)/[\w./-]*\w)`" % folders, text(page))
+    package = os.path.join(ROOT, "plugin", "ebpf_plugin")
+    folders = {"plugin", "bpf", "conf.d", "tests", "tools", "packaging", *os.listdir(package)}
+    named = [name for name in re.findall(r"`([\w.]+/[\w./-]*\w)`", text(page)) if name.split("/")[0] in folders]
     missing = [name for name in named if not any(
         os.path.exists(os.path.join(ROOT, top, name)) for top in ("", "plugin/ebpf_plugin"))]
     assert missing == []
@@ -82,6 +83,13 @@ def test_every_option_is_described(option):
     assert described.endswith("."), "conf.d/ebpf.conf: [%s] %s has no description" % (option.section, option.key)
     assert "`%s = " % option.key in text("packaging/docs/configuration.md")
     assert "\n.B %s = " % docs.roff(option.key) in text("packaging/ebpf.plugin.1")
+
+
+def test_an_option_without_a_description_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(docs, "descriptions", lambda: {})
+    monkeypatch.setattr(docs, "OPTIONS", OPTIONS[:1])
+    assert docs.main() == 1
+    assert capsys.readouterr().out == "add to conf.d/ebpf.conf, with a comment that describes it: [global] ebpf load mode\n"
 
 
 def test_older_spellings_are_on_the_page_of_options():
