@@ -5,6 +5,7 @@ They stand between `<!-- generated: NAME -->` and `<!-- end -->`, in the manual 
 `.\\" end`. `docs.py` (`make docs`) writes them; `docs.py --check` prints the documents and parts that are stale.
 tests/unit/tools/test_docs.py fails for the same ones.
 """
+import importlib
 import os
 import re
 import sys
@@ -65,7 +66,7 @@ def charts():
 
 
 def summary():
-    """One row for each group."""
+    """One row for each group; what it counts is the first sentence of its module."""
     rows = []
     for group in GROUPS:
         ids = [chart.id for chart in group.charts if not chart.id.startswith(HISTOGRAM)]
@@ -74,10 +75,10 @@ def summary():
         if group.name == "network":
             ids += [chart[0] for chart in connections.CHARTS]
         if ids:
-            switch = group.switch
-            state = "" if switch.default else " (off by default)"
-            rows.append(["%s%s" % (group.name, state), ", ".join(ids), "%d" % len(group.apps) if group.apps else "-"])
-    return table(["group", "charts of the whole machine", "number of charts for each application"], rows)
+            what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(".")[0]
+            state = "" if group.switch.default else " (off by default)"
+            rows.append([group.name + state, what, ", ".join(ids), "%d charts" % len(group.apps) if group.apps else "-"])
+    return table(["group", "what it counts", "charts of the whole machine", "for each application"], rows)
 
 
 def applications():
