@@ -7,8 +7,10 @@ import sys
 from fakes import ROOT
 import pytest
 
+from ebpf_plugin.collect import applications, daemon
 from ebpf_plugin.config.options import OPTIONS
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.kernel import tracefs
 
 TOOLS = os.path.join(ROOT, "tools")
 sys.path.insert(0, TOOLS)
@@ -134,3 +136,16 @@ def test_hooks_and_workloads_of_the_page_of_kernels():
     for mode, sentence in (("entry", "of %d hooks in entry mode"), ("return", "of %d in return mode")):
         number = sum(mode in hook.modes for group in counted for hook in group.hooks)
         assert sentence % number in page, "kernels.md: %d hooks in load mode %s" % (number, mode)
+
+
+@pytest.mark.parametrize("page, sentence, number", [
+    ("README.md", "the busiest %d in each direction", next(
+        option.default for option in OPTIONS if option.field == "dimensions")),
+    ("packaging/docs/charts.md", "%d in each direction by default", next(
+        option.default for option in OPTIONS if option.field == "dimensions")),
+    ("ARCHITECTURE.md", "at most %d questions a tick", applications.MAX_PER_TICK),
+    ("ARCHITECTURE.md", "Every %d ticks", daemon.MISSED_TICKS),
+    ("ARCHITECTURE.md", "with %d instances", tracefs.MAXACTIVE),
+])
+def test_numbers_in_sentences(page, sentence, number):
+    assert sentence % number in " ".join(text(page).split()), "%s does not say %r" % (page, sentence % number)
