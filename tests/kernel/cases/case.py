@@ -1,40 +1,41 @@
-"""What each workload of N events must add to the charts.
+"""A case: a workload of N events, and the system calls that one event consists of."""
+from typing import NamedTuple, Optional
 
-`adds` is {"chart.dimension": events or bytes for one of the N}; what is not named stays as it is. `system_call` replaces
-it for dimensions whose hooks are on system calls (tracepoints), where they say something else than functions do;
-the README has the table of these differences. `requested` holds for the bytes of a probe in entry mode.
-"""
-from typing import NamedTuple
+from workloads import syscalls
+
+
+class Call(NamedTuple):
+    """A system call of an event, as far as counted.py asks for it.
+
+    `result` is a number of bytes, 0 or a negative errno; `requested` the bytes that it was asked to move, if these are
+    others; `flags` those of its arguments. `reaches` are the functions of the kernel that it is passed on to; without it
+    these are all if the call succeeds, and none if it fails.
+    """
+    name: str
+    result: int = 0
+    requested: Optional[int] = None
+    flags: tuple = ()
+    reaches: Optional[tuple] = None
+
+    def failed(self):
+        return self.result < 0
+
+    def reached(self, function):
+        return not self.failed() if self.reaches is None else function in self.reaches
 
 
 class Case(NamedTuple):
+    """`work` is a workload of workloads/syscalls.py. System calls that no group counts need no Call."""
     name: str
     work: object
-    adds: dict = {}
-    system_call: dict = {}
-    requested: dict = {}
+    calls: tuple
 
 
-def opens(error=False):
-    return {"file_descriptor.open": 1, "file_error.open": int(error)}
-
-
-def reads(moved, requested=None, error=False):
-    adds = {"io.read": 1, "io_bytes.read": moved, "io_error.read": int(error)}
-    return {"adds": adds, "requested": {} if requested is None else {"io_bytes.read": requested}}
-
-
-def writes(moved, requested=None, error=False):
-    adds = {"io.write": 1, "io_bytes.write": moved, "io_error.write": int(error)}
-    return {"adds": adds, "requested": {} if requested is None else {"io_bytes.write": requested}}
-
-
-DELETE = {"deleted_objects.delete": 1}
-DELETE_FAILS = {"deleted_objects.delete": 1, "io_error.delete": 1}
-OPEN = {"vfs_open.open": 1}
-OPEN_FAILS = {"vfs_open.open": 1, "vfs_open_error.open": 1}
-CREATE = {"vfs_create.create": 1}
-CREATE_FAILS = {"vfs_create.create": 1, "vfs_create_error.create": 1}
-FSYNC = {"vfs_fsync.fsync": 1}
-FSYNC_FAILS = {"vfs_fsync.fsync": 1, "vfs_fsync_error.fsync": 1}
-ENDS = {"exit.process": 1, "exit.task": 1}
+def repeated(name, system_call, result, make, prepare=None, **facts):
+    """The Case of one system call, N times, with the arguments make(i), or make(what prepare(N) gave, i). `result` is a
+    number, or "ok" for any descriptor. `facts` are a Call's."""
+    if prepare:
+        work = syscalls.repeat_on(system_call, result, prepare, make)
+    else:
+        work = syscalls.repeat(system_call, result, make)
+    return Case(name, work, (Call(system_call, 0 if result == "ok" else result, **facts),))

@@ -3,30 +3,27 @@ import errno
 import signal
 import struct
 
-from cases.case import ENDS, Case
+from cases.case import Call, Case, repeated
 from workloads import syscalls as w
 
+ENDS = Call("exit_group")
+THREAD = ("CLONE_THREAD",)
+
 CASES = [
-    Case("clone", w.children(w.fork), {"process_thread.process": 1, **ENDS}),
-    Case("clone3", w.children(w.clone3), {"process_thread.process": 1, **ENDS}),
-    Case("posix_spawn", w.spawns, {"process_thread.process": 1, **ENDS}),
-    Case("thread", w.threads, {"process_thread.thread": 1, **ENDS}),
-    Case("zombie", w.zombies, {"process_thread.process": 1, **ENDS}),
-    Case("clone-EAGAIN", w.repeat_on("clone", -errno.EAGAIN, w.no_more_processes,
-                                     lambda none, i: (signal.SIGCHLD, 0, 0, 0, 0)),
-         {"task_error.process": 1}),
-    Case("clone-thread-EINVAL", w.repeat("clone", -errno.EINVAL, lambda i: (w.CLONE_THREAD, 0, 0, 0, 0)),
-         {"task_error.thread": 1}),
-    Case("clone3-thread-EINVAL", w.repeat("clone3", -errno.EINVAL,
-                                          lambda i: (struct.pack("=8Q", w.CLONE_THREAD, *[0] * 7), 64)),
-         {"task_error.thread": 1}),
+    Case("clone", w.children(w.fork), (Call("clone"), ENDS)),
+    Case("clone3", w.children(w.clone3), (Call("clone3"), ENDS)),
+    Case("posix_spawn", w.spawns, (Call("clone"), Call("execve", -errno.ENOENT), ENDS)),
+    Case("thread", w.threads, (Call("clone", flags=THREAD), Call("exit"))),
+    Case("zombie", w.zombies, (Call("clone"), ENDS)),
+    repeated("clone-EAGAIN", "clone", -errno.EAGAIN, lambda none, i: (signal.SIGCHLD, 0, 0, 0, 0), w.no_more_processes),
+    repeated("clone-thread-EINVAL", "clone", -errno.EINVAL, lambda i: (w.CLONE_THREAD, 0, 0, 0, 0), flags=THREAD),
+    repeated("clone3-thread-EINVAL", "clone3", -errno.EINVAL,
+             lambda i: (struct.pack("=8Q", w.CLONE_THREAD, *[0] * 7), 64), flags=THREAD),
 ]
 
-# system calls that newer architectures do without
-if w.X86:
+if w.X86:  # system calls that newer architectures do without
     CASES += [
-        Case("fork", w.children(w.old_fork), {"process_thread.process": 1, **ENDS}),
-        Case("vfork", w.vforks, {"process_thread.process": 1, **ENDS}),
-        Case("fork-EAGAIN", w.repeat_on("fork", -errno.EAGAIN, w.no_more_processes, lambda none, i: ()),
-             {"task_error.process": 1}),
+        Case("fork", w.children(w.old_fork), (Call("fork"), ENDS)),
+        Case("vfork", w.vforks, (Call("vfork"), ENDS)),
+        repeated("fork-EAGAIN", "fork", -errno.EAGAIN, lambda none, i: (), w.no_more_processes),
     ]
