@@ -5,8 +5,8 @@ import tempfile
 import time
 
 from harness import network_namespaces
-from harness.attached import EACH_RUNG_AND_MODE, STOCK_KERNEL, Attached, skip_without
-from harness.leaks import left_in_kernel, more_than
+from harness.attached import EACH_METHOD_AND_MODE, STOCK_KERNEL, Attached, skip_without_method
+from harness.leaks import objects_in_kernel, added_since
 from harness.plugin_process import PATIENCE, ROOT
 import pytest
 
@@ -34,11 +34,11 @@ def note_hooks(name, attached):
     hooks.setdefault(name, []).append((methods.count(attached.method), len(methods)))
 
 
-@pytest.fixture(scope="session", params=EACH_RUNG_AND_MODE)
+@pytest.fixture(scope="session", params=EACH_METHOD_AND_MODE)
 def attached(request):
     """Attached for each attach method that this kernel has, in both modes."""
     method, mode = request.param.split("-")
-    skip_without(method)
+    skip_without_method(method)
     found = Attached(method, mode)
     note_hooks(request.param, found)
     yield found
@@ -46,7 +46,7 @@ def attached(request):
 
 
 @pytest.fixture(scope="session")
-def everybody_s_plugin():
+def plugin_readable_by_all():
     """The command in a place where everybody may read it: a checkout may be in root's own directory."""
     with tempfile.TemporaryDirectory() as directory:
         for part in ("plugin", "bpf", "conf.d"):
@@ -61,12 +61,12 @@ def clean_kernel():
 
     The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
     """
-    before = left_in_kernel()
+    before = objects_in_kernel()
     yield
     deadline = time.monotonic() + PATIENCE
-    while any(more_than(before)) and time.monotonic() < deadline:
+    while any(added_since(before)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert more_than(before) == [set(), set(), set()]
+    assert added_since(before) == [set(), set(), set()]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def pair():
     try:
         with network_namespaces.network("here", "there") as found:
             yield found
-    except network_namespaces.Missing as error:
+    except network_namespaces.NotAvailable as error:
         if STOCK_KERNEL:
             raise
         pytest.skip(str(error))

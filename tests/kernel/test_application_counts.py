@@ -10,12 +10,12 @@ import shutil
 import subprocess
 
 from cases import CASES
-from harness.attached import COMM, EACH_RUNG, STOCK_KERNEL, methods_of, skip_without
+from harness.attached import COMM, EACH_METHOD, STOCK_KERNEL, methods_of, skip_without_method
 from harness.attached_applications import (
-    ALPHA, BETA, DELTA, EPSILON, FRESH, NOBODY_S, PID, TRIES, Applications, Command, Growth, Stage, adopting, ends,
-    exact, merged, missed_by_anybody, of_closes, state_of, until
+    ALPHA, BETA, DELTA, EPSILON, NEW_NAMES, NOBODY_S, PID, TRIES, Applications, Command, Growth, Stage, as_subreaper, ends,
+    exact, summed, missed_by_all_programs, closes_add, process_state, until
 )
-from harness.counting_sockets import V4, V6, converse
+from harness.counting_sockets import V4, V6, run_pair
 from harness.plugin_process import PLUGIN
 import pytest
 from test_counts import expected_of
@@ -50,10 +50,10 @@ OF_HOST = {
 }
 
 
-@pytest.fixture(scope="module", params=EACH_RUNG)
+@pytest.fixture(scope="module", params=EACH_METHOD)
 def apps(request):
     """Loaded with a row for each application, for each attach method that this kernel has."""
-    skip_without(request.param)
+    skip_without_method(request.param)
     found = Applications(request.param, RETURN)
     yield found
     found.close()
@@ -71,7 +71,7 @@ class OfHost:
 
     def __init__(self, apps):
         self.mode = apps.mode
-        self._methods = methods_of(apps.hosts_charts)
+        self._methods = methods_of(apps.host_charts)
 
     def methods(self):
         return self._methods
@@ -91,7 +91,7 @@ def adds(apps, names):
     for case in CASES:
         for dimension in host.methods() if case.name in names else ():
             chart = "task_error" if dimension.startswith("task_error.") else OF_HOST.get(dimension)
-            found = merged(found, {chart: expected_of(case, host, dimension)})
+            found = summed(found, {chart: expected_of(case, host, dimension)})
     return {chart: value for chart, value in found.items() if chart and value}
 
 
@@ -104,7 +104,7 @@ def test_workloads_count_for_their_application(apps, stage, names, tmp_path):
 @pytest.mark.releases
 @pytest.mark.parametrize("method", ATTACH_METHODS)
 def test_workloads_count_in_entry_mode(method, tmp_path):
-    skip_without(method)
+    skip_without_method(method)
     apps = Applications(method, ENTRY)
     try:
         @exact
@@ -134,7 +134,7 @@ def count(apps, names, tmp_path):
 
 def test_everything_that_is_charted_of_the_host_is_charted_of_applications(apps):
     ours = {each.id for each in apps.charts if each.group != "network"}
-    of_host = methods_of(apps.hosts_charts)
+    of_host = methods_of(apps.host_charts)
     wanted = {chart for dimension, chart in OF_HOST.items() if dimension in of_host}
     assert ours == wanted | {"task_error"}
     assert all(each.kind == "stacked" and each.type == "apps" for each in apps.charts)
@@ -152,14 +152,14 @@ def exec_opens(apps, name):
 def test_a_name_that_the_file_has_counts_at_once(apps, stage):
     growth = Growth(apps)
     stage.play(stage.write(BETA, elf.closes(N)))
-    growth.expect(merged(of_closes(beta=N), ends("beta")))
+    growth.expect(summed(closes_add(beta=N), ends("beta")))
 
 
 @exact
 def test_a_child_counts_where_its_parent_does(apps, stage):
     growth = Growth(apps)
     stage.play(stage.write(BETA, elf.closes(N), elf.forked(elf.closes(M)), elf.waits()))
-    growth.expect(merged(of_closes(beta=N + M), ends("beta", 2), {("beta", "process_create"): 1}))
+    growth.expect(summed(closes_add(beta=N + M), ends("beta", 2), {("beta", "process_create"): 1}))
 
 
 @pytest.mark.parametrize("start", ["forked", "vforked"])
@@ -172,8 +172,8 @@ def test_a_child_that_executes_another_program(apps, stage, start):
     program = stage.write(NOBODY_S, elf.named(DELTA), elf.closes(N), forks, elf.waits())
     growth = Growth(apps)
     stage.play(program)
-    growth.expect(merged(
-        of_closes(delta=N, beta=M), ends("delta"), ends("beta"), {("delta", "process_create"): 1},
+    growth.expect(summed(
+        closes_add(delta=N, beta=M), ends("delta"), ends("beta"), {("delta", "process_create"): 1},
         exec_opens(apps, "beta" if child else "delta")))
 
 
@@ -189,7 +189,7 @@ def test_posix_spawn(apps, stage, tmp_path):
     growth = Growth(apps)
     syscalls.run(spawns, DELTA, N, tmp_path)
     opens = {("delta", "vfs_open"): N * exec_opens(apps, "delta")["delta", "vfs_open"]}
-    growth.expect(merged(of_closes(beta=N * M), ends("beta", N), {("delta", "process_create"): N}, opens))
+    growth.expect(summed(closes_add(beta=N * M), ends("beta", N), {("delta", "process_create"): N}, opens))
 
 
 @exact
@@ -203,9 +203,9 @@ def test_threads_count_for_their_process_whatever_they_are_called(apps, stage):
         BETA, DELTA}
     apps.settle()
     assert apps.of(pid) == "beta"
-    growth.expect(merged(of_closes(beta=N + M), {("beta", "thread_create"): 1}))
+    growth.expect(summed(closes_add(beta=N + M), {("beta", "thread_create"): 1}))
     stage.kill(pid)
-    growth.expect(merged(of_closes(beta=N + M), {("beta", "thread_create"): 1}, ends("beta", 2)))
+    growth.expect(summed(closes_add(beta=N + M), {("beta", "thread_create"): 1}, ends("beta", 2)))
 
 
 @exact
@@ -217,7 +217,7 @@ def test_all_threads_of_a_process_that_ends_are_released_in_its_row(apps, stage)
     growth = Growth(apps)
     for _ in range(rounds):
         stage.play(program)
-    growth.expect(merged(ends("beta", rounds * (N + 1)), {("beta", "thread_create"): rounds * N}))
+    growth.expect(summed(ends("beta", rounds * (N + 1)), {("beta", "thread_create"): rounds * N}))
 
 
 @pytest.mark.parametrize("name, row", [(BETA, "beta"), (ALPHA + "-thr", "alpha"), (NOBODY_S + "-thr", "epsilon")],
@@ -237,7 +237,7 @@ def test_exec_by_a_thread_that_is_not_the_first(apps, stage, name, row):
     # the first thread has to go; where the kernel tells late of releases, the process may be of the new name by then
     late = "tracepoint" in apps.methods("task_close") and ("epsilon", "task_close") not in growth.grown()
     released = row if late else "epsilon"
-    growth.expect(merged(of_closes(**{"epsilon": N}), of_closes(**{row: M}), ends(row), exec_opens(apps, "epsilon"),
+    growth.expect(summed(closes_add(**{"epsilon": N}), closes_add(**{row: M}), ends(row), exec_opens(apps, "epsilon"),
                          {("epsilon", "task_exit"): 1, (released, "task_close"): 1, ("epsilon", "thread_create"): 1}))
     forgotten(apps, pid)
 
@@ -261,7 +261,7 @@ def test_a_process_that_ends_is_forgotten(apps, stage):
     growth = Growth(apps)
     pid = stage.start(stage.write(BETA, elf.closes(N)))
     stage.ended(pid)
-    growth.expect(merged(of_closes(beta=N), ends("beta")))
+    growth.expect(summed(closes_add(beta=N), ends("beta")))
     forgotten(apps, pid)
 
 
@@ -271,7 +271,7 @@ def test_a_daemon_counts_where_it_was_started(apps, stage):
     daemon = elf.stop() + elf.closes(M)
     between = elf.call("setsid") + elf.forked(daemon)
     growth = Growth(apps)
-    with adopting():
+    with as_subreaper():
         stage.play(stage.write(BETA, elf.closes(N), elf.forked(between), elf.waits()))
         pid = stage.find(BETA)
     stage.stopped(pid)
@@ -279,14 +279,14 @@ def test_a_daemon_counts_where_it_was_started(apps, stage):
     assert apps.of(pid) == "beta"
     stage.go_on(pid)
     stage.ended(pid)
-    growth.expect(merged(of_closes(beta=N + M), ends("beta", 3), {("beta", "process_create"): 2}))
+    growth.expect(summed(closes_add(beta=N + M), ends("beta", 3), {("beta", "process_create"): 2}))
 
 
 @exact
 def test_a_first_thread_that_takes_another_name_moves(apps, stage):
     growth = Growth(apps)
     stage.play(stage.write(BETA, elf.closes(N), elf.named(DELTA), elf.closes(M), elf.named(COMM), elf.closes(K)))
-    growth.expect(merged(of_closes(beta=N + K, delta=M), ends("beta")))
+    growth.expect(summed(closes_add(beta=N + K, delta=M), ends("beta")))
 
 
 @exact
@@ -298,12 +298,12 @@ def test_a_name_of_no_group_stays_where_it_is(apps, stage):
     apps.settle()
     stage.go_on(pid)
     stage.ended(pid)
-    growth.expect(merged(of_closes(beta=N + M + K), ends("beta"), exec_opens(apps, "beta")))
+    growth.expect(summed(closes_add(beta=N + M + K), ends("beta"), exec_opens(apps, "beta")))
 
 
 @exact
 def test_a_new_name_is_decided_at_the_next_tick_and_known_from_then_on(apps, stage):
-    name = next(FRESH)
+    name = next(NEW_NAMES)
     growth = Growth(apps)
     program = stage.write(name, elf.closes(K), elf.stop(), elf.closes(N))
     pid = stage.start(stage.write(BETA, elf.executes(program)))
@@ -313,14 +313,14 @@ def test_a_new_name_is_decided_at_the_next_tick_and_known_from_then_on(apps, sta
     assert apps.of(pid) == "alpha"
     stage.go_on(pid)
     stage.ended(pid)
-    at_first = merged(of_closes(beta=K, alpha=N), ends("alpha"), exec_opens(apps, "beta"))
+    at_first = summed(closes_add(beta=K, alpha=N), ends("alpha"), exec_opens(apps, "beta"))
     growth.expect(at_first)
     pid = stage.start(program)
     stage.stopped(pid)
     assert apps.of(pid) == "alpha"
     stage.go_on(pid)
     stage.ended(pid)
-    growth.expect(merged(at_first, of_closes(alpha=K + N), ends("alpha")))
+    growth.expect(summed(at_first, closes_add(alpha=K + N), ends("alpha")))
 
 
 @exact
@@ -340,13 +340,13 @@ def test_the_command_line_decides(apps, stage):
     assert apps.of(pid) == "delta"
     stage.go_on(pid)
     stage.ended(pid)
-    growth.expect(merged(of_closes(delta=3 * K + N, gamma=2 * N), ends("gamma", 2), ends("delta")))
+    growth.expect(summed(closes_add(delta=3 * K + N, gamma=2 * N), ends("gamma", 2), ends("delta")))
 
 
 @exact
 def test_a_name_that_was_had_for_a_moment_is_not_what_counts(apps, stage):
     """New at first, then one of the file's: at the tick the collector is asked about a name that the process has no more."""
-    name = next(FRESH)
+    name = next(NEW_NAMES)
     other = stage.write(BETA, elf.stop(), elf.closes(N))
     growth = Growth(apps)
     pid = stage.start(stage.write(name, elf.executes(other)))
@@ -355,7 +355,7 @@ def test_a_name_that_was_had_for_a_moment_is_not_what_counts(apps, stage):
     assert apps.of(pid) == "beta"
     stage.go_on(pid)
     stage.ended(pid)
-    growth.expect(merged(of_closes(beta=N), ends("beta")))
+    growth.expect(summed(closes_add(beta=N), ends("beta")))
 
 
 def test_the_first_process_is_other(apps):
@@ -377,7 +377,7 @@ def test_a_process_in_a_namespace_of_its_own(apps, stage):
     inner = elf.closes(M) + elf.forked(elf.closes(K)) + elf.waits()
     growth = Growth(apps)
     stage.play(stage.write(BETA, elf.closes(N), elf.call("unshare", elf.CLONE_NEWPID), elf.forked(inner), elf.waits()))
-    growth.expect(merged(of_closes(beta=N + M + K), ends("beta", 3), {("beta", "process_create"): 2}))
+    growth.expect(summed(closes_add(beta=N + M + K), ends("beta", 3), {("beta", "process_create"): 2}))
 
 
 @pytest.mark.parametrize("first, row", [(EPSILON, "epsilon"), (DELTA, "delta")], ids=["placed", "to-be-looked-at"])
@@ -400,7 +400,7 @@ def test_a_number_that_is_used_again_is_another_process(apps, stage, first, row)
     stage.ended(pid)
     # where the kernel tells late of the old one's release, nobody knows any more whose it was
     late = "tracepoint" in apps.methods("task_close")
-    growth.expect(merged(of_closes(**{row: N, "beta": M}), ends(row), ends("beta", 2), {("beta", "process_create"): 1}),
+    growth.expect(summed(closes_add(**{row: N, "beta": M}), ends(row), ends("beta", 2), {("beta", "process_create"): 1}),
                   ("task_close",) if late else ())
 
 
@@ -416,7 +416,7 @@ def test_thousands_of_short_processes(apps, stage):
     stage.stopped(pid)
     stage.go_on(pid)
     before, ticks = apps.values(), 0
-    while state_of(pid) not in ("", "Z"):
+    while process_state(pid) not in ("", "Z"):
         apps.tick()
         now = apps.values()
         assert not [key for key, value in before.items() if now[key] < value]
@@ -426,7 +426,7 @@ def test_thousands_of_short_processes(apps, stage):
         before, ticks = now, ticks + 1
     stage.ended(pid)
     assert ticks > 1 and apps.full() == 0
-    growth.expect(merged(of_closes(beta=n), ends("beta", n + 1), {("beta", "process_create"): n}))
+    growth.expect(summed(closes_add(beta=n), ends("beta", n + 1), {("beta", "process_create"): n}))
 
 
 @exact
@@ -543,9 +543,9 @@ def test_who_talks(apps, stage, pair, name, where):
         whose[0][1].add("other")  # functions say who listens when it accepts, the tracepoint at listen(2)
     before = [host.retransmissions() for host, _ in whose]
     port = 7700 + list(TALKS).index(name)
-    heard = converse(pair[0], there, port, [
+    outcome = run_pair(pair[0], there, port, [
         called(BETA, lambda end: one(end, N)), called(EPSILON, lambda end: other(end, N))])
-    growth.expect(merged(of_tally("beta", heard.counters), of_tally("epsilon", heard.theirs)),
+    growth.expect(summed(of_tally("beta", outcome.counters), of_tally("epsilon", outcome.peer_counters)),
                   {chart.id for chart in apps.charts if chart.group != "network"} | {SENT_AGAIN})
 
     def sent_again():
@@ -619,13 +619,13 @@ def test_a_table_that_is_full(tmp_path):
         with Stage() as stage, Command(tmp_path, options="[global]\npid table size = 64\n",
                                        environment={"EBPF_PLUGIN_TEST_COMM": BETA}) as plugin:
             plugin.ticks(2)
-            missed = missed_by_anybody()
+            missed = missed_by_all_programs()
             for _ in range(times):
                 stage.play(stage.write(BETA, *[elf.forked(elf.closes(7))] * n, elf.waits(n)))
                 plugin.ticks(3)
             last = plugin.said()[-1]
             counted = {chart: total(last, "apps." + chart) for chart in wanted}
-            missed = missed_by_anybody() - missed
+            missed = missed_by_all_programs() - missed
             # this machine may have more than 64 processes to begin with
             lines = [line for line in plugin.end().splitlines() if "full at the start" not in line]
         assert len(lines) == 1 and "table of 64 processes is full" in lines[0]

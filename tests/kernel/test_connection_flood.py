@@ -3,7 +3,7 @@ from harness import network_namespaces
 from harness.attached import STOCK_KERNEL
 from harness.plugin_process import Plugin
 import pytest
-from workloads.connection_flood import storm
+from workloads.connection_flood import flood
 
 PORTS = 12503
 # groups of connections: four times the ports; an emulated machine is slow, and an eighth is more than the map holds, too
@@ -16,7 +16,7 @@ def network():
     try:
         with network_namespaces.network("here", *OTHERS) as found:
             yield found
-    except network_namespaces.Missing as error:
+    except network_namespaces.NotAvailable as error:
         if STOCK_KERNEL:
             raise
         pytest.skip(str(error))
@@ -34,7 +34,7 @@ def test_a_flood(network, tmp_path, protocol):
         for number, other in enumerate(others):
             if number == 2:  # the map has been full, and was full of others
                 early = plugin.resident()
-            sent += storm(here, other, protocol, EVENTS, PORTS).counters[protocol + "_send_bytes"]
+            sent += flood(here, other, protocol, EVENTS, PORTS).counters[protocol + "_send_bytes"]
             plugin.ticks(8)  # some groups change places now
         late, last = plugin.resident(), plugin.last()
         assert of(last, "outbound_bytes.", "_sent") == last[protocol + "_bandwidth.sent"] == sent

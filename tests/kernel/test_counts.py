@@ -2,7 +2,7 @@
 import time
 
 from cases import CASES
-from harness.attached import COMM, OF_PROCESSES, Releases
+from harness.attached import COMM, GROUPS_BY_COMM, FtraceReleases
 import pytest
 from workloads import syscalls
 
@@ -12,11 +12,11 @@ N = 23
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_counts(attached, case, tmp_path):
     before = attached.values()
-    with Releases(attached.methods()) as releases:
+    with FtraceReleases(attached.methods()) as releases:
         syscalls.run(case.work, COMM, N, tmp_path)
         grown, expected = settled(attached, case, before)
         if without_releases(grown) == without_releases(expected):
-            releases.skip_if_not_told(grown.get("exit.task", 0), expected.get("exit.task", 0))
+            releases.skip_if_programs_did_not_run(grown.get("exit.task", 0), expected.get("exit.task", 0))
     assert grown == expected
 
 
@@ -64,6 +64,6 @@ def test_every_dimension_of_the_mode_is_moved_by_some_case(attached):
 
 
 def test_charts_of_the_mode_are_all_shown(attached):
-    charts = [chart for group in OF_PROCESSES for chart in group.charts]
+    charts = [chart for group in GROUPS_BY_COMM for chart in group.charts]
     wanted = [(chart.id, len(chart.dims)) for chart in charts if attached.mode in chart.modes]
     assert [(each.id, len(each.dimensions)) for each in attached.shown] == wanted

@@ -11,8 +11,8 @@ import subprocess
 import threading
 import time
 
-from harness.attached import COMM, EACH_RUNG, STOCK_KERNEL, Attached, Releases, of_method, skip_without
-from harness.plugin_process import Plugin, on_method
+from harness.attached import COMM, EACH_METHOD, STOCK_KERNEL, Attached, FtraceReleases, method_param, skip_without_method
+from harness.plugin_process import Plugin, config_for_method
 import pytest
 from workloads import syscalls
 
@@ -22,10 +22,10 @@ from ebpf_plugin.kernel import tracefs
 CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 
-@pytest.fixture(scope="module", params=["auto", "probe", of_method("tracepoint", "tracepoint")])
+@pytest.fixture(scope="module", params=["auto", "probe", method_param("tracepoint", "tracepoint")])
 def counting(request):
     """As it is by itself (functions on trampolines, where the kernel has them; tasks on tracepoints), and on the others."""
-    skip_without(request.param)
+    skip_without_method(request.param)
     found = Attached(request.param, "return")
     yield found
     found.close()
@@ -67,11 +67,11 @@ def test_a_cpu_goes_and_comes_back(counting, tmp_path):
 def test_ten_thousand_short_processes(counting, tmp_path):
     n = 10007
     before = counting.values()
-    with Releases(counting.methods()) as releases:
+    with FtraceReleases(counting.methods()) as releases:
         # vfork is quick on an emulated machine, too
         syscalls.run(syscalls.vforks if syscalls.X86 else syscalls.children(syscalls.fork), COMM, n, tmp_path)
         until(lambda: grown(counting, before).get("exit.task", 0) >= n)
-        releases.skip_if_not_told(grown(counting, before).get("exit.task", 0), n)
+        releases.skip_if_programs_did_not_run(grown(counting, before).get("exit.task", 0), n)
     assert grown(counting, before) == {"process_thread.process": n, "exit.process": n, "exit.task": n}
 
 
@@ -154,11 +154,11 @@ done
 """
 
 
-@pytest.mark.parametrize("method", EACH_RUNG)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_tracefs_is_unmounted_while_it_runs(clean_kernel, method, tmp_path):
-    skip_without(method)
+    skip_without_method(method)
     n = 37
-    with Plugin("1", "-r", "-p", "-g", "--config", on_method(method, tmp_path), command=("unshare", "-m")) as plugin:
+    with Plugin("1", "-r", "-p", "-g", "--config", config_for_method(method, tmp_path), command=("unshare", "-m")) as plugin:
         plugin.ticks(2)
         before = plugin.last()
         assert bool(tracefs.made_by(plugin.process.pid)) == (method == "probe")

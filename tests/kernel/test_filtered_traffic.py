@@ -65,8 +65,8 @@ def traffic(pair, ports, networks):
     """Talk, and the rows that are to be counted of it."""
     wanted = {}
     for work in SOME:
-        heard = talk(*pair, work, N, COMM)
-        rows = expected(work, N, heard)[1]
+        outcome = talk(*pair, work, N, COMM)
+        rows = expected(work, N, outcome)[1]
         address = ipaddress.ip_address(THERE["6" if "6-" in work.name else "4"])
         if work.port in ports and any(address in ipaddress.ip_network(one) for one in networks):
             wanted.update(rows)

@@ -32,7 +32,7 @@ def test_iperf3(pair, options, key):
             pass
         address = there.v6 if "-6" in options else there.v4
         said = json.loads(here.run(iperf, "-c", address, "-J", *options))["end"]
-        server.end()
+        server.kill()
         counters, rows = network.counts()
     finally:
         network.close()

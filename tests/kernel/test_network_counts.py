@@ -6,7 +6,7 @@ import time
 from cases.network import WORKS, expected, talk
 from conftest import note_hooks
 from harness import network_namespaces
-from harness.attached import COMM, EACH_RUNG_AND_MODE, Attached, skip_for, skip_without
+from harness.attached import COMM, EACH_METHOD_AND_MODE, Attached, skip_if_missing, skip_without_method
 import pytest
 
 from ebpf_plugin.collect.connections import KEY, KEY_SIZE, PROTOCOLS, VALUE, text_of
@@ -23,11 +23,11 @@ COUNTER = {"tcp_closes": "tcp_close", "tcp_retransmits": "tcp_retransmit", "acce
 HAS_SOCKET_TRACEPOINTS = os.path.exists("/sys/kernel/tracing/events/sock/sock_send_length")  # 6.3
 
 
-@pytest.fixture(scope="module", params=EACH_RUNG_AND_MODE)
+@pytest.fixture(scope="module", params=EACH_METHOD_AND_MODE)
 def networked(request, pair):
     """Network, which sees the first host of the pair only."""
     method, mode = request.param.split("-")
-    skip_without(method)
+    skip_without_method(method)
     found = Network(method, mode, pair[0])
     note_hooks(request.param, found.attached)
     yield found
@@ -47,7 +47,7 @@ class Network:
         self.attached.close()
 
     def counts(self):
-        """(counters, rows) in the shape of Heard: what is zero is not named."""
+        """(counters, rows) in the shape of Outcome: what is zero is not named."""
         counters = dict(zip(NETWORK.counters, self.attached.readers["network"].read()))
         rows = {}
         for key, (_, sent, sent_packets, received, received_packets, _) in self._flows.rows():
@@ -80,7 +80,7 @@ def adjusted(work, network, wanted):
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_network(networked, pair, work):
-    skip_for(work.cut and network_namespaces.lacks(*pair, work.cut))
+    skip_if_missing(work.cut and network_namespaces.why_not_cut(*pair, work.cut))
     for _ in range(TRIES):
         missed = networked.missed()
         grown, wanted, rows, wanted_rows = measured(networked, pair, work)
@@ -96,8 +96,8 @@ def measured(network, pair, work):
     """(growth of counters, what is wanted; of rows, what is wanted)"""
     again = pair[0].retransmissions()
     before, rows_before = network.counts()
-    heard = talk(*pair, work, N, COMM)
-    wanted, wanted_rows = adjusted(work, network, expected(work, N, heard))
+    outcome = talk(*pair, work, N, COMM)
+    wanted, wanted_rows = adjusted(work, network, expected(work, N, outcome))
     for protocol in ("tcp", "udp"):
         if network.only_requested(protocol):
             failed = wanted.pop(protocol + "_send_errors", 0)

@@ -6,10 +6,10 @@ import socket
 
 from cases.network import WORKS, expected, talk
 from harness import network_namespaces
-from harness.attached import COMM, skip_for
+from harness.attached import COMM, skip_if_missing
 from harness.counting_sockets import V4, V6
 import pytest
-from workloads.connection_flood import FIRST_PORT, storm
+from workloads.connection_flood import FIRST_PORT, flood
 
 N = 23
 COUNTERS = {"%s_%s_%s" % (protocol, way, what)
@@ -19,19 +19,19 @@ COUNTERS |= {"tcp_close", "tcp_retransmit", "accept_tcp", "connect_v4", "connect
 
 @pytest.fixture(scope="module", params=WORKS, ids=lambda work: work.name)
 def told(pair, request):
-    """(Work, Heard)"""
+    """(Work, Outcome)"""
     work = request.param
-    skip_for(work.cut and network_namespaces.lacks(*pair, work.cut))
+    skip_if_missing(work.cut and network_namespaces.why_not_cut(*pair, work.cut))
     return work, talk(*pair, work, N, COMM)
 
 
 def test_calls_return_what_the_workload_says(told):
-    work, heard = told
-    assert (heard.counters, heard.rows) == expected(work, N, heard)
+    work, outcome = told
+    assert (outcome.counters, outcome.rows) == expected(work, N, outcome)
     if work.there:
-        assert_received(heard.theirs, heard.counters)
+        assert_received(outcome.peer_counters, outcome.counters)
     if work.there and work.name != "udp4-truncated":
-        assert_received(heard.counters, heard.theirs)
+        assert_received(outcome.counters, outcome.peer_counters)
 
 
 def assert_received(received, sent):
@@ -41,9 +41,9 @@ def assert_received(received, sent):
 
 
 def test_kernel_counts_the_same(told):
-    work, heard = told
-    kernel = {**heard.kernel, **both_families(heard.kernel)}
-    count = {name: heard.counters.get(name, 0) for name in COUNTERS}
+    work, outcome = told
+    kernel = {**outcome.kernel, **both_families(outcome.kernel)}
+    count = {name: outcome.counters.get(name, 0) for name in COUNTERS}
     wanted = {
         "Tcp.ActiveOpens": count["connect_v4"] + count["connect_v6"],
         "Tcp.PassiveOpens": count["accept_tcp"],
@@ -55,7 +55,7 @@ def test_kernel_counts_the_same(told):
         # in lock-step a message is a segment, and so is the end of a connection that came about and was not reset
         begun = kernel["Tcp.ActiveOpens"] + kernel["Tcp.PassiveOpens"]
         ends = begun - kernel["Tcp.AttemptFails"] - kernel["Tcp.EstabResets"]
-        wanted["TcpExt.TCPOrigDataSent"] = ends + sum(row[1] for key, row in heard.rows.items() if key[1] == "TCP")
+        wanted["TcpExt.TCPOrigDataSent"] = ends + sum(row[1] for key, row in outcome.rows.items() if key[1] == "TCP")
     assert {name: kernel.get(name, 0) for name in wanted} == wanted
     assert {name: kernel[name] for name, each in work.at_least.items() if kernel[name] < N * each} == {}
 
@@ -65,10 +65,10 @@ def both_families(kernel):
 
 
 def test_kernel_takes_it_for_the_family_of_its_name(told):
-    work, heard = told
+    work, outcome = told
     other = "Udp6" if "4" in work.name else "Udp."
-    assert [heard.kernel[other + name] for name in ("OutDatagrams", "InDatagrams")] == [0, 0]
-    assert ("connect_v6" if "4" in work.name else "connect_v4") not in heard.counters
+    assert [outcome.kernel[other + name] for name in ("OutDatagrams", "InDatagrams")] == [0, 0]
+    assert ("connect_v6" if "4" in work.name else "connect_v4") not in outcome.counters
 
 
 def test_every_counter_is_moved_by_some_workload():
@@ -80,19 +80,19 @@ def test_every_counter_is_moved_by_some_workload():
 
 @pytest.mark.parametrize("way", [V4, V6], ids=["v4", "v6"])
 def test_storm_of_connections(pair, way):
-    heard = storm(*pair, "tcp", events=230, ports=23, way=way, comm=COMM)
+    outcome = flood(*pair, "tcp", events=230, ports=23, way=way, comm=COMM)
     connects = "connect_v6" if way == V6 else "connect_v4"
     sent = {"tcp_send_calls": 230, "tcp_send_bytes": 230}
-    assert heard.counters == {connects: 230, **sent, "tcp_close": 230}
-    assert heard.rows == {("out", "TCP", FIRST_PORT + i, way.to(pair[1])): (10, 10, 0, 0) for i in range(23)}
-    assert heard.theirs["accept_tcp"] == heard.kernel["Tcp.ActiveOpens"] == 230
+    assert outcome.counters == {connects: 230, **sent, "tcp_close": 230}
+    assert outcome.rows == {("out", "TCP", FIRST_PORT + i, way.to(pair[1])): (10, 10, 0, 0) for i in range(23)}
+    assert outcome.peer_counters["accept_tcp"] == outcome.kernel["Tcp.ActiveOpens"] == 230
 
 
 def test_storm_of_datagrams(pair):
-    heard = storm(*pair, "udp", events=230, ports=23, comm=COMM)
-    assert heard.counters == {"udp_send_calls": 230, "udp_send_bytes": 230}
-    assert heard.rows == {("out", "UDP", FIRST_PORT + i, pair[1].v4): (10, 10, 0, 0) for i in range(23)}
-    assert heard.kernel["Udp.OutDatagrams"] == 230
+    outcome = flood(*pair, "udp", events=230, ports=23, comm=COMM)
+    assert outcome.counters == {"udp_send_calls": 230, "udp_send_bytes": 230}
+    assert outcome.rows == {("out", "UDP", FIRST_PORT + i, pair[1].v4): (10, 10, 0, 0) for i in range(23)}
+    assert outcome.kernel["Udp.OutDatagrams"] == 230
 
 
 def test_hosts_reach_each_other_at_once():
@@ -158,7 +158,7 @@ def fail():
 
 
 def test_program_that_is_not_installed_and_qdisc_that_does_not_exist_are_told(pair):
-    with pytest.raises(network_namespaces.Missing, match="no-such-program"):
+    with pytest.raises(network_namespaces.NotAvailable, match="no-such-program"):
         pair[0].configure("", "no-such-program")
-    with pytest.raises(network_namespaces.Missing, match="kind is unknown"):
+    with pytest.raises(network_namespaces.NotAvailable, match="kind is unknown"):
         pair[0].configure("qdisc add dev to-there root nosuchqdisc", "tc")

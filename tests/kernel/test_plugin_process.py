@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-from harness.attached import COMM, OF_PROCESSES, skip_without
-from harness.leaks import left_in_kernel, more_than
-from harness.plugin_process import PATIENCE, PLUGIN, ROOT, Plugin, on_method
+from harness.attached import COMM, GROUPS_BY_COMM, skip_without_method
+from harness.leaks import objects_in_kernel, added_since
+from harness.plugin_process import PATIENCE, PLUGIN, ROOT, Plugin, config_for_method
 import pytest
 from workloads import syscalls
 
@@ -120,12 +120,12 @@ def test_it_lives_on_without_an_input(clean_kernel):
     ids=lambda value: str(int(value)) if isinstance(value, int) else value)
 def test_nothing_is_left_on_any_method(clean_kernel, tmp_path, method, number, status):
     """Of probes something would be: their events are not the descriptors'."""
-    skip_without(method)
-    before = left_in_kernel()
+    skip_without_method(method)
+    before = objects_in_kernel()
     loaded = () if (method, number) == ("probe", signal.SIGKILL) else LITTLE
-    with Plugin("1", "-r", *loaded, "--config", on_method(method, tmp_path)) as plugin:
+    with Plugin("1", "-r", *loaded, "--config", config_for_method(method, tmp_path)) as plugin:
         plugin.ticks(1)
-        programs, maps, events = more_than(before)
+        programs, maps, events = added_since(before)
         assert programs and maps and events == set(tracefs.made_by(plugin.process.pid))
         assert bool(events) == (method == "probe")
         plugin.process.send_signal(number)
@@ -197,10 +197,10 @@ main(["-r", "--config", sys.argv[2]])
 
 
 @pytest.mark.parametrize("stage", [
-    group.name if group in OF_PROCESSES else pytest.param(group.name, marks=pytest.mark.releases) for group in GROUPS])
+    group.name if group in GROUPS_BY_COMM else pytest.param(group.name, marks=pytest.mark.releases) for group in GROUPS])
 def test_a_plugin_killed_while_it_loads_leaves_nothing(clean_kernel, tmp_path, stage):
     """On probes in return mode, where it makes events that would outlive it."""
-    directory = on_method("probe", tmp_path)
+    directory = config_for_method("probe", tmp_path)
     done = subprocess.run([sys.executable, "-I", "-c", KILLED % {"stage": stage}, str(ROOT / "plugin"), directory],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b""), done.stderr
@@ -214,8 +214,8 @@ def test_ending_while_programs_are_compiled(clean_kernel):
         assert not os.path.exists("/proc/%d" % compiler)
 
 
-def test_without_privilege_one_line_says_which(clean_kernel, everybody_s_plugin):
-    with Plugin("1", plugin=everybody_s_plugin, user=65534, group=65534, extra_groups=[]) as plugin:
+def test_without_privilege_one_line_says_which(clean_kernel, plugin_readable_by_all):
+    with Plugin("1", plugin=plugin_readable_by_all, user=65534, group=65534, extra_groups=[]) as plugin:
         output, log = plugin.process.communicate(timeout=PATIENCE)
         assert plugin.process.returncode == 1
         assert output == b"DISABLE\n"

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from harness.attached import skip_for, skip_without
+from harness.attached import skip_if_missing, skip_without_method
 from harness.plugin_process import ROOT
 import pytest
 
@@ -15,9 +15,9 @@ DEAD = (1 << 22) + 1  # no process gets a number above 2^22 (PID_MAX_LIMIT)
 @pytest.fixture
 def made(monkeypatch):
     """made(name, process): the name of a kprobe event, made as the plugin does for this process. All are gone at the end."""
-    skip_without("probe")
-    skip_for("" if os.path.exists(tracefs.root() + "/kprobe_events") else "tracefs without kprobe_events")
-    skip_for("a machine without an ebpf.plugin that runs" if tracefs.ours() else "")
+    skip_without_method("probe")
+    skip_if_missing("" if os.path.exists(tracefs.root() + "/kprobe_events") else "tracefs without kprobe_events")
+    skip_if_missing("a machine without an ebpf.plugin that runs" if tracefs.ours() else "")
 
     def make(name, process, group=tracefs.GROUP):
         with monkeypatch.context() as patched:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from harness.attached import OF_PROCESSES, STOCK_KERNEL, load, missing_feature
+from harness.attached import GROUPS_BY_COMM, STOCK_KERNEL, load, missing_feature
 from harness.plugin_process import PATIENCE, PLUGIN, ROOT
 import pytest
 
@@ -161,7 +161,7 @@ def test_without_ftrace(before, mode):
 def test_without_btf(mode):
     """No trampolines, and nothing of network and applications, which read structures; nothing else is missing."""
     checked = run("--check", *FLAGS[mode], before=NO_BTF)
-    assert set(methods(checked)) == every_hook(mode, OF_PROCESSES)
+    assert set(methods(checked)) == every_hook(mode, GROUPS_BY_COMM)
     assert set(methods(checked).values()) <= {"probe", "tracepoint"}
     assert checked.returncode == 1
     assert "BTF       no (CONFIG_DEBUG_INFO_BTF): no trampolines" in checked.stdout
@@ -172,7 +172,7 @@ def test_without_btf(mode):
         return
     done = run("--once", *FLAGS[mode], before=NO_BTF)
     assert done.returncode == 0
-    assert charts(done) == every_chart(mode, OF_PROCESSES)
+    assert charts(done) == every_chart(mode, GROUPS_BY_COMM)
     assert [line.partition("ERROR : ")[2].partition(" (")[0] for line in done.stderr.splitlines()] == [
         "%s: not loaded: no BTF: /sys/kernel/btf/vmlinux is missing" % group for group in ("network", "apps")]
     assert run("-p", "-g", "--check", *FLAGS[mode], before=NO_BTF).returncode == 0
@@ -212,9 +212,9 @@ def as_nobody(*kept):
             *(["--ambient-caps=" + names] if kept else [])]
 
 
-def test_as_nobody(everybody_s_plugin):
+def test_as_nobody(plugin_readable_by_all):
     for arguments in (("1",), ("--check",), ("--debug", "--once")):
-        done = run(*arguments, command=as_nobody(), plugin=everybody_s_plugin)
+        done = run(*arguments, command=as_nobody(), plugin=plugin_readable_by_all)
         assert done.returncode == 1
         assert done.stdout == ("DISABLE\n" if arguments == ("1",) else "")
         assert len(done.stderr.splitlines()) == 1
@@ -224,9 +224,9 @@ def test_as_nobody(everybody_s_plugin):
     assert "missing CAP_BPF CAP_PERFMON: the plugin cannot run; run as root or grant it" in said.stdout
 
 
-def test_with_cap_bpf_alone(everybody_s_plugin):
+def test_with_cap_bpf_alone(plugin_readable_by_all):
     """Maps can be made, nothing can be attached."""
-    done = run("1", command=as_nobody("bpf", "sys_resource"), plugin=everybody_s_plugin)
+    done = run("1", command=as_nobody("bpf", "sys_resource"), plugin=plugin_readable_by_all)
     assert done.returncode == 1
     assert done.stdout == "DISABLE\n"
     assert "missing capability CAP_PERFMON" in done.stderr
@@ -237,11 +237,11 @@ def test_with_cap_bpf_alone(everybody_s_plugin):
 
 
 @mostly_in_return_mode
-def test_with_cap_bpf_and_perfmon(everybody_s_plugin, mode):
+def test_with_cap_bpf_and_perfmon(plugin_readable_by_all, mode):
     """Trampolines and raw tracepoints take no more (but before 5.11 maps are charged to a limit, which takes one to raise);
     the ids of other tracepoints are root's to read."""
     nobody = as_nobody("bpf", "perfmon", "sys_resource")
-    checked = run("--check", *FLAGS[mode], command=nobody, plugin=everybody_s_plugin)
+    checked = run("--check", *FLAGS[mode], command=nobody, plugin=plugin_readable_by_all)
     found = methods(checked)
     assert set(found) == every_hook(mode)
     assert found["clone"] == found["exit"] == "tracepoint"
@@ -252,7 +252,7 @@ def test_with_cap_bpf_and_perfmon(everybody_s_plugin, mode):
         assert "NOT" not in found.values()
     if mode == "entry":  # as in test_without_btf
         return
-    done = run("--once", *FLAGS[mode], command=nobody, plugin=everybody_s_plugin)
+    done = run("--once", *FLAGS[mode], command=nobody, plugin=plugin_readable_by_all)
     assert done.returncode == 0
     assert {"exit", "process_thread", "process_status"} <= charts(done)
     if HAS_TRAMPOLINES:
@@ -263,9 +263,9 @@ def test_with_cap_bpf_and_perfmon(everybody_s_plugin, mode):
         assert "run as root or give the user access" in done.stderr
 
 
-def test_without_locked_memory(everybody_s_plugin):
+def test_without_locked_memory(plugin_readable_by_all):
     """One clear line where maps are charged to RLIMIT_MEMLOCK (before 5.11); elsewhere the limit means nothing."""
-    done = run("--once", before="ulimit -l 64", command=as_nobody("bpf", "perfmon"), plugin=everybody_s_plugin)
+    done = run("--once", before="ulimit -l 64", command=as_nobody("bpf", "perfmon"), plugin=plugin_readable_by_all)
     if CHARGED and done.returncode:
         assert done.stdout == "DISABLE\n"
         assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The plugin's parts on the running kernel, for the tests: what is attached, what it counts, what the kernel can do."""
+"""The programs of some groups, attached on the running kernel, and their counters; and what this kernel supports."""
 import contextlib
 import os
 import resource
@@ -21,24 +21,24 @@ from ebpf_plugin.model.group import ATTACH_METHODS
 from ebpf_plugin.model.select import select_charts
 
 COMM = "wl-%d" % os.getpid()
-OF_PROCESSES = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # what a process name selects
-EVERYTHING = {"ports": None, "networks": None}  # what the filters of connections let through
+GROUPS_BY_COMM = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # their programs can be limited to processes of one name
+NO_FILTERS = {"ports": None, "networks": None}  # of connections
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 
 
-def of_method(method, value):
-    """`value` as a parameter. Tracepoints the machine itself has: in `make test` it is on them, and guests on the rest."""
+def method_param(method, value):
+    """`value` as a parameter. In `make test` tracepoints are tested on the machine itself, and not once more in a guest."""
     return pytest.param(value, marks=[pytest.mark.releases] if method == "tracepoint" else [])
 
 
-EACH_RUNG = [of_method(method, method) for method in ATTACH_METHODS]
-EACH_RUNG_AND_MODE = [of_method(method, "%s-%s" % (method, mode)) for method in ATTACH_METHODS for mode in MODES]
+EACH_METHOD = [method_param(method, method) for method in ATTACH_METHODS]
+EACH_METHOD_AND_MODE = [method_param(method, "%s-%s" % (method, mode)) for method in ATTACH_METHODS for mode in MODES]
 
 
 def load(groups, mode, method, test, sizes=None, filters=None):
     """The loader's Loaded for these groups, in this process."""
     settings = ebpf_conf.load([])[0]._replace(mode=mode, method=method, groups=tuple(group.name for group in groups))
-    viewer = SimpleNamespace(**(filters or EVERYTHING))
+    viewer = SimpleNamespace(**(filters or NO_FILTERS))
     return loader.load(Plan(settings, tuple(groups), sizes or {}, viewer, None, ""), test)
 
 
@@ -54,17 +54,17 @@ def methods_of(charts):
 
 
 class Attached:
-    """The whole of what is loaded for one attach method and mode, and what the charts say now.
+    """The programs of `groups`, attached by one method in one load mode, and the values of their charts.
 
-    `only` is {"comm": name of a process} or {"netns": number of a network namespace}: nobody else's events count.
+    `only` is {"comm": name of a process} or {"netns": number of a network namespace}: no other events count.
     """
 
-    def __init__(self, method, mode, groups=OF_PROCESSES, only=None, sizes=None, filters=None):
+    def __init__(self, method, mode, groups=GROUPS_BY_COMM, only=None, sizes=None, filters=None):
         self.method, self.mode, self.groups = method, mode, groups
         self.loaded = load(groups, mode, method, only or {"comm": COMM}, sizes, filters)
-        self.shown = select_charts(groups, mode, self.loaded.hooks)
+        self.charts = select_charts(groups, mode, self.loaded.hooks)
         self.readers = {group.name: counters_of(self.loaded, group, RowSet()) for group in groups}
-        self._collector = Collector(self.shown, self.readers, 1)
+        self._collector = Collector(self.charts, self.readers, 1)
 
     def values(self):
         """{"chart.dimension": value so far}, of the counting dimensions."""
@@ -77,7 +77,7 @@ class Attached:
 
     def methods(self):
         """{"chart.dimension": attach methods of its hooks}"""
-        return methods_of(self.shown)
+        return methods_of(self.charts)
 
     def close(self):
         for descriptor in self.loaded.descriptors:
@@ -86,34 +86,35 @@ class Attached:
         self.readers = self._collector = None  # as long as counters are mapped, their maps stay
 
 
-def skip_without(method):
-    """Skip the test on a kernel that cannot have `method`."""
-    skip_for(missing_feature(method))
+def skip_without_method(method):
+    """Skip the test on a kernel without this attach method."""
+    skip_if_missing(missing_feature(method))
 
 
-def skip_for(missing):
-    """Skip the test if something is `missing` ("" if not), which it may not be on a stock kernel."""
+def skip_if_missing(missing):
+    """Skip the test for the reason `missing`, if there is one (not ""). On a stock kernel nothing may be missing."""
     if missing:
         assert not STOCK_KERNEL, missing
         pytest.skip(missing)
 
 
 def missing_feature(method):
-    """Why this kernel cannot have `method`, told by something else than our attaching; "" if it should work."""
+    """Why this kernel does not have the attach method, found without the plugin's own attaching; "" if it has."""
     missing = ""
     if method == "probe" and not os.path.exists("/sys/bus/event_source/devices/kprobe"):
         missing = "kernel without kprobes"
     if method == "trampoline":
         missing = trampolines_missing()
-    assert not (missing and STOCK_KERNEL), missing
+    if STOCK_KERNEL:
+        assert missing == ""
     return missing
 
 
 def trampolines_missing():
-    """A trampoline for the smallest of programs (return 0) on a function that every kernel has."""
+    """Why a trampoline for the smallest program (return 0) on vfs_read cannot be attached; "" if it can."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     try:
-        # what programs are charged to before 5.11, together with what other tests have just left; containers may not
+        # before 5.11 programs are charged to it, with those that other tests have just closed; containers may not raise it
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         number, _ = BTF().function("vfs_read")
@@ -128,15 +129,15 @@ def trampolines_missing():
     return ""
 
 
-class Releases:
-    """What ftrace sees of our processes' sched_process_free, beside the BPF program on the same tracepoint.
+class FtraceReleases:
+    """The events of sched_process_free that ftrace sees of the workload, beside the BPF program on the same tracepoint.
 
-    There are kernels that do not run BPF programs on top of some tasks. RCU callbacks run on top of any task, so there a few
-    releases are missed. Seen on a 6.18 of a cloud's own making, 1 in 1000; on Debian's 5.10 to 7.2, none of 10,007.
+    Some kernels do not run BPF programs while certain tasks are current. An RCU callback runs in any task, so there a few
+    releases are missed. Seen on a cloud provider's 6.18: 1 in 1000; on Debian's 5.10 to 7.2: none of 10,007.
     """
 
-    def __init__(self, attached):
-        self._used = "tracepoint" in attached["exit.task"] and not STOCK_KERNEL
+    def __init__(self, methods):
+        self._used = "tracepoint" in methods["exit.task"] and not STOCK_KERNEL
         self._path = "/sys/kernel/tracing/instances/%s" % COMM
 
     def __enter__(self):
@@ -152,13 +153,13 @@ class Releases:
             self._write("events/sched/sched_process_free/enable", "0")
             os.rmdir(self._path)
 
-    def skip_if_not_told(self, counted, expected):
-        """Skip the test if the kernel made `expected` releases and ran the program only for `counted`."""
+    def skip_if_programs_did_not_run(self, counted, expected):
+        """Skip the test if ftrace saw all `expected` releases and the program ran only for `counted`."""
         if self._used and counted < expected:
             with open(self._path + "/trace", encoding="ascii", errors="replace") as trace:
                 seen = sum("sched_process_free:" in line for line in trace)
             if seen == expected:
-                pytest.skip("a kernel that runs BPF programs on top of every task (%d of %d releases)" % (counted, expected))
+                pytest.skip("a kernel that runs BPF programs in every task (%d of %d releases)" % (counted, expected))
 
     def _write(self, name, text):
         with open(self._path + "/" + name, "w", encoding="ascii") as file:

@@ -38,7 +38,7 @@ gamma: *inside{0}*
 delta: wd{0}
 """.format(PID, COMM)
 ALPHA, BETA, DELTA, EPSILON, NOBODY_S = ("%s%d" % (name, PID) for name in ("wa", "wb", "wd", "we", "wz"))
-FRESH = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # names of alpha that nobody has had before
+NEW_NAMES = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # names of alpha that nobody has had before
 RCU = 15  # seconds; a lazy one takes 10 (see test_counts.py)
 TRIES = 5  # see test_network_counts.py
 ROOM = 32768  # of processes
@@ -56,7 +56,7 @@ class Applications:
         self.loaded = load(GROUPS, mode, method, {}, {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": ROOM})
         self.tables = self.loaded.tables
         self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
-        self.hosts_charts = select_charts(GROUPS, mode, self.loaded.hooks)
+        self.host_charts = select_charts(GROUPS, mode, self.loaded.hooks)
         known = running_processes.enter(self.tables, found.rules)
         self._rows = RowSet(len(found.ids), known, self.tables["apps_rows"])
         self.readers = {group.name: counters_of(self.loaded, group, self._rows) for group in GROUPS if group is not APPS}
@@ -166,7 +166,7 @@ class Growth:
         Of the charts `without` nothing is said, but they are waited for: what comes later would be the next test's."""
         def all_came():
             grown = self.grown()
-            return all(of_chart(grown, chart) >= of_chart(expected, chart) for chart in without)
+            return all(chart_total(grown, chart) >= chart_total(expected, chart) for chart in without)
 
         if not until(all_came, 0.5):
             rcu_barrier()
@@ -175,11 +175,11 @@ class Growth:
         expected = {key: value for key, value in expected.items() if value and key[1] in self._charts}
         if not until(lambda: self.grown() == expected, 0.5):
             rcu_barrier()
-            hopeless = few_releases_missing(self.grown(), expected) or self._apps.missed() != self._missed
+            hopeless = releases_missed_by_kernel(self.grown(), expected) or self._apps.missed() != self._missed
             until(lambda: self.grown() == expected, 2 if hopeless else RCU)
         time.sleep(0.02)
         grown = self.grown()
-        missing = few_releases_missing(grown, expected)
+        missing = releases_missed_by_kernel(grown, expected)
         if missing:
             pytest.skip("a kernel that runs BPF programs on top of every task (%d releases missed)" % missing)
         mistakes = wrong(grown, expected)
@@ -192,29 +192,29 @@ def wrong(grown, expected):
     return {key: pair for key, pair in both.items() if pair[0] != pair[1]}
 
 
-def of_chart(values, chart):
+def chart_total(values, chart):
     """The sum of all applications, of {(application, chart): value}."""
     return sum(value for key, value in values.items() if key[1] == chart)
 
 
-def few_releases_missing(grown, expected):
+def releases_missed_by_kernel(grown, expected):
     """How many, if that is all that is wrong and the kernel may be to blame: one that does not run BPF programs on top of
-    every task misses 1 release in 1000 (see attached.Releases), under load 1 in 80."""
+    every task misses 1 release in 1000 (see attached.FtraceReleases), under load 1 in 80."""
     def others(values):
         return {key: value for key, value in values.items() if key[1] != "task_close"}
 
-    releases = of_chart(expected, "task_close")
-    missing = releases - of_chart(grown, "task_close")
+    releases = chart_total(expected, "task_close")
+    missing = releases - chart_total(grown, "task_close")
     blamed = not STOCK_KERNEL and others(grown) == others(expected) and 0 < missing <= 2 + releases // 20
     return missing if blamed else 0
 
 
-def of_closes(**applications):
+def closes_add(**applications):
     """What so many calls of elf.closes() add."""
     return {(name, chart): n for name, n in applications.items() for chart in ("file_closed", "file_close_error")}
 
 
-def merged(*expected):
+def summed(*expected):
     """The sum of several."""
     found = {}
     for each in expected:
@@ -268,7 +268,7 @@ class Stage(Programs):
 
         def look():
             found.extend(pid for pid, (comm, _) in procfs.processes().items()
-                         if comm == name.encode() and state_of(pid) == "T")
+                         if comm == name.encode() and process_state(pid) == "T")
             return found
         assert until(look, PATIENCE), "no process %s" % name
         self._started.append(found[0])
@@ -284,7 +284,7 @@ class Stage(Programs):
         super().__exit__(*whatever)
 
 
-def missed_by_anybody():
+def missed_by_all_programs():
     """What Applications.missed() says, of all programs in the kernel."""
     found = 0
     for number in ids(11):  # BPF_PROG_GET_NEXT_ID
@@ -297,7 +297,7 @@ def missed_by_anybody():
 
 
 @contextlib.contextmanager
-def adopting():
+def as_subreaper():
     """Who loses its parent becomes our child."""
     subreaper, prctl = 36, ctypes.CDLL(None).prctl
     prctl(subreaper, 1, 0, 0, 0)
@@ -307,7 +307,7 @@ def adopting():
         prctl(subreaper, 0, 0, 0, 0)
 
 
-def state_of(pid):
+def process_state(pid):
     return procfs.read("/proc/%d/stat" % pid).rpartition(") ")[2][:1]
 
 

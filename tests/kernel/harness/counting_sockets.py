@@ -1,7 +1,7 @@
-"""Sockets that keep account of their own calls, and two processes that talk through them.
+"""Sockets that count their own calls, and two processes that exchange messages through them.
 
-A Wire's methods are one system call each. What the calls returned is summed in a Tally: this, not what was asked for, is
-what the charts must show.
+Each method of a CountingSocket is one system call. CallCounts is the sum of what the calls returned: the charts must show
+this, not what was requested.
 """
 import collections
 import ctypes
@@ -14,35 +14,35 @@ import time
 from typing import NamedTuple
 
 from harness import network_namespaces
+from harness.exact_counts import ROW
 
 _libc = ctypes.CDLL(None, use_errno=True)
-ROW = ("sent_bytes", "sent_packets", "recv_bytes", "recv_packets")
-BUFFER = bytearray(65536)  # nobody looks at what is received
+BUFFER = bytearray(65536)  # what is received is never read from it
 
 
-class Way(NamedTuple):
-    """How to reach a host: family, the address to listen on, whether sockets are for IPv6 only, prefix of IPv4 addresses."""
+class IPVersion(NamedTuple):
+    """How to reach a host: address family, address to listen on, whether sockets are IPv6 only, prefix of IPv4 addresses."""
     family: int
     any: str
     v6_only: bool = True
     prefix: str = ""
 
-    def to(self, host):
+    def address_of(self, host):
         return self.prefix + host.v4 if self.family == socket.AF_INET or self.prefix else host.v6
 
 
-V4 = Way(socket.AF_INET, "0.0.0.0")
-V6 = Way(socket.AF_INET6, "::")
-MAPPED = Way(socket.AF_INET6, "::", False, "::ffff:")  # IPv4 on a socket for IPv6; as a server for both
+V4 = IPVersion(socket.AF_INET, "0.0.0.0")
+V6 = IPVersion(socket.AF_INET6, "::")
+MAPPED = IPVersion(socket.AF_INET6, "::", False, "::ffff:")  # IPv4 on an IPv6 socket; a server takes both
 
 
-class Tally:
+class CallCounts:
     """counters: {"tcp_send_calls": sum}, rows: {(direction, protocol, service port, remote address or None): [as in ROW]}"""
 
     def __init__(self):
         self.counters, self.rows = collections.Counter(), {}
 
-    def call(self, name, row, function, *arguments):
+    def count_call(self, name, row, function, *arguments):
         """The bytes that a call moved, or its negative errno. EAGAIN is no error. `name` is "tcp_send", "udp_recv", ..."""
         self.counters[name + "_calls"] += 1
         try:
@@ -50,9 +50,9 @@ class Tally:
         except OSError as error:
             self.counters[name + "_errors"] += error.errno != errno.EAGAIN
             return -error.errno
-        return self.moved(name, row, result)
+        return self.count_bytes(name, row, result)
 
-    def moved(self, name, row, size):
+    def count_bytes(self, name, row, size):
         if size:
             self.counters[name + "_bytes"] += size
             where = 0 if name.endswith("send") else 2
@@ -62,54 +62,54 @@ class Tally:
         return size
 
 
-class Wire:
-    """A socket. `row` is the group that its bytes belong to, as soon as that is known."""
+class CountingSocket:
+    """A socket. `row` is the key in CallCounts.rows that its bytes belong to, None until it is known."""
 
-    def __init__(self, tally, found, row=None):
-        self.socket, self.row, self._tally = found, row, tally
+    def __init__(self, counts, found, row=None):
+        self.socket, self.row, self._counts = found, row, counts
         self.protocol = "tcp" if found.type == socket.SOCK_STREAM else "udp"
 
     def _send(self, function, *arguments):
-        return self._tally.call(self.protocol + "_send", self.row, function, *arguments)
+        return self._counts.count_call(self.protocol + "_send", self.row, function, *arguments)
 
     def _recv(self, function, *arguments):
-        return self._tally.call(self.protocol + "_recv", self.row, function, *arguments)
+        return self._counts.count_call(self.protocol + "_recv", self.row, function, *arguments)
 
     def _out(self, address, port):
         remote = address[len(MAPPED.prefix):] if address.startswith(MAPPED.prefix) else address
         return "out", self.protocol.upper(), port, remote
 
-    # beginning and end
+    # begin and end
 
     def connect(self, address, port):
         """0 or errno."""
         self.row = self._out(address, port)
         if self.protocol == "tcp":
-            self._tally.counters["connect_v6" if ":" in self.row[-1] else "connect_v4"] += 1
+            self._counts.counters["connect_v6" if ":" in self.row[-1] else "connect_v4"] += 1
         return self.socket.connect_ex((address, port))
 
-    def serve(self, way, port):
-        if way.family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, way.v6_only)
+    def serve(self, ip, port):
+        if ip.family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, ip.v6_only)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind((way.any, port))
+        self.socket.bind((ip.any, port))
         self.row = "in", self.protocol.upper(), port, None
         if self.protocol == "tcp":
             self.socket.listen(4096)
         return self
 
     def accept(self):
-        """A Wire."""
+        """A CountingSocket."""
         accepted, _ = self.socket.accept()
-        self._tally.counters["accept_tcp"] += 1
-        return Wire(self._tally, accepted, self.row)
+        self._counts.counters["accept_tcp"] += 1
+        return CountingSocket(self._counts, accepted, self.row)
 
     def close(self):
-        self._tally.counters["tcp_close"] += self.protocol == "tcp"
+        self._counts.counters["tcp_close"] += self.protocol == "tcp"
         self.socket.close()
 
     def reset(self):
-        """Close such that the other side is told of an error, and nothing is left here."""
+        """Close with a reset (RST): the other side gets an error, and no port stays in TIME_WAIT here."""
         self.set(socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -117,12 +117,12 @@ class Wire:
         self.socket.setsockopt(socket.SOL_SOCKET, option, value)
 
     def await_event(self, event=0):
-        """Wait for an event of poll(2), or for an error or the end of the connection."""
+        """Wait for an event of poll(2), an error or the end of the connection."""
         poll = select.poll()
         poll.register(self.socket, event)
         poll.poll()
 
-    # messages out: `size` bytes of no meaning
+    # send `size` zero bytes
 
     def send(self, size, flags=0):
         return self._send(self.socket.send, bytes(size), flags)
@@ -144,7 +144,7 @@ class Wire:
     def sendmmsg(self, *sizes):
         return self._many("send", _libc.sendmmsg, sizes, 0)
 
-    # messages in
+    # receive
 
     def recv(self, size, flags=0):
         return self._recv(self.socket.recv_into, BUFFER, size, flags)
@@ -153,10 +153,10 @@ class Wire:
         return self.recv(size, socket.MSG_WAITALL)
 
     def peek(self, size):
-        """As recv_all(), of bytes that stay where they are."""
-        return self._recv(self._stay, size)
+        """As recv_all() with MSG_PEEK: the bytes stay in the socket, so the count is 0."""
+        return self._recv(self._peek, size)
 
-    def _stay(self, size):
+    def _peek(self, size):
         found = self.socket.recv_into(BUFFER, size, socket.MSG_PEEK | socket.MSG_WAITALL)
         assert found == size, found
         return 0
@@ -175,14 +175,14 @@ class Wire:
         return result, found and found[0][1]
 
     def splice(self, pipe, size):
-        """From the socket into a pipe."""
+        """splice(2) from the socket into a pipe."""
         return self._recv(lambda: network_namespaces.checked(_libc.splice(self.socket.fileno(), None, pipe, None, size, 0)))
 
     def recvmmsg(self, *sizes):
         return self._many("recv", _libc.recvmmsg, sizes, 0, None)
 
     def _many(self, direction, function, sizes, *arguments):
-        """The sizes of the messages that sendmmsg(2) or recvmmsg(2) moved; each counts as a call."""
+        """The sizes of the messages that sendmmsg(2) or recvmmsg(2) moved. Each message counts as a call."""
         # struct mmsghdr: name, its length, iovec, their number, control, its length, flags; then what was moved
         buffers = [ctypes.create_string_buffer(size) for size in sizes]
         vectors = [ctypes.create_string_buffer(struct.pack("PN", ctypes.addressof(b), len(b))) for b in buffers]
@@ -191,59 +191,60 @@ class Wire:
         moved = network_namespaces.checked(function(self.socket.fileno(), messages, len(sizes), *arguments))
         found = [struct.unpack_from("56xI", messages, 64 * i)[0] for i in range(moved)]
         name = "%s_%s" % (self.protocol, direction)
-        self._tally.counters[name + "_calls"] += moved
-        return [self._tally.moved(name, self.row, size) for size in found]
+        self._counts.counters[name + "_calls"] += moved
+        return [self._counts.count_bytes(name, self.row, size) for size in found]
 
 
-class End:
-    """One of two processes that talk: its host, that of the other, the port of the service; and pipes between them."""
+class Peer:
+    """One of two processes: its host, the other's host, the port of the service, and pipes to wait for each other."""
 
-    def __init__(self, host, other, port, hears, says):
-        self.host, self.other, self.port, self.hears, self._says = host, other, port, hears, says
-        self.tally = Tally()
+    def __init__(self, host, other, port, reading, writing):
+        self.host, self.other, self.port, self.reading, self._writing = host, other, port, reading, writing
+        self.counts = CallCounts()
 
-    def tcp(self, way):
-        return Wire(self.tally, socket.socket(way.family, socket.SOCK_STREAM))
+    def tcp(self, ip):
+        return CountingSocket(self.counts, socket.socket(ip.family, socket.SOCK_STREAM))
 
-    def udp(self, way):
-        return Wire(self.tally, socket.socket(way.family, socket.SOCK_DGRAM))
+    def udp(self, ip):
+        return CountingSocket(self.counts, socket.socket(ip.family, socket.SOCK_DGRAM))
 
-    def say(self):
-        os.write(self._says, b".")
+    def signal(self):
+        os.write(self._writing, b".")
 
-    def hear(self):
-        """Wait until the other end has said something."""
-        assert os.read(self.hears, 1), "nobody to hear"
+    def wait(self):
+        """Wait for the other peer's signal()."""
+        assert os.read(self.reading, 1), "the other peer has ended"
 
 
-class Heard(NamedTuple):
-    """What the calls of the measured end returned, as in a Tally without zeros; the counters of the other end; how much the
-    kernel's counters of the measured host have grown; how long its end took."""
+class Outcome(NamedTuple):
+    """What a pair has done: `counters` and `rows` of the measured peer, as in CallCounts without zeros; the counters of the
+    other peer; what the kernel's counters of the measured host have grown by; the seconds that the measured peer took."""
     counters: dict
     rows: dict
-    theirs: dict
+    peer_counters: dict
     kernel: dict
     seconds: float
 
 
-def converse(here, there, port, functions, comm=None):
-    """Heard, when functions[0](end) has run on the host `here`, by the name `comm`, and functions[1](end) on `there`."""
+def run_pair(here, there, port, functions, comm=None):
+    """Outcome of functions[0](peer) on the host `here`, in a process named `comm`, and functions[1](peer) on `there`."""
     pipes = [os.pipe(), os.pipe()]
-    ends = End(here, there, port, pipes[0][0], pipes[1][1]), End(there, here, port, pipes[1][0], pipes[0][1])
+    peers = Peer(here, there, port, pipes[0][0], pipes[1][1]), Peer(there, here, port, pipes[1][0], pipes[0][1])
     before = here.counters()
     try:
-        mine = here.start(_tell, ends[0], functions[0], comm=comm)
-        (counters, rows, seconds), theirs = network_namespaces.results(mine, there.start(_tell, ends[1], functions[1]))
+        processes = [here.start(_run_and_count, peers[0], functions[0], comm=comm),
+                     there.start(_run_and_count, peers[1], functions[1])]
+        (counters, rows, seconds), (peer_counters, _, _) = network_namespaces.results(*processes)
     finally:
         for pipe in pipes:
             os.close(pipe[0])
             os.close(pipe[1])
     grown = {name: value - before.get(name, 0) for name, value in here.counters().items()}
-    return Heard(counters, rows, theirs[0], grown, seconds)
+    return Outcome(counters, rows, peer_counters, grown, seconds)
 
 
-def _tell(end, function):
+def _run_and_count(peer, function):
     begun = time.monotonic()
-    function(end)
+    function(peer)
     seconds = time.monotonic() - begun
-    return dict(+end.tally.counters), {row: tuple(values) for row, values in end.tally.rows.items()}, seconds
+    return dict(+peer.counts.counters), {row: tuple(values) for row, values in peer.counts.rows.items()}, seconds

@@ -1,7 +1,7 @@
-"""How counts are compared: exactly, and a difference is one line that says all that is known of it."""
+"""How counts are compared: exactly. Each difference is one line with chart, dimension, expected, seen, attach method, kernel."""
 import os
 
-ROW = ("sent_bytes", "sent_packets", "received_bytes", "received_packets")  # of a group of connections
+ROW = ("sent_bytes", "sent_packets", "recv_bytes", "recv_packets")  # of a group of connections
 
 
 def assert_counts(seen, expected, attached_by="", mode=""):
@@ -27,7 +27,7 @@ def difference(after, before):
 
 
 def by_dimension(rows):
-    """{"connections DIRECTION PROTOCOL PORT ADDRESS.dimension": count} of {(direction, protocol, port, address): as in ROW}"""
+    """{"connections DIRECTION PROTOCOL PORT ADDRESS.NAME": count} of {(direction, protocol, port, address): as in ROW}."""
     return {"connections %s.%s" % (" ".join(map(str, row)), name): value
             for row, values in rows.items() for name, value in zip(ROW, values)}
 

@@ -1,4 +1,4 @@
-"""What is left in the kernel: programs, maps and kprobe events."""
+"""Programs, maps and kprobe events in the kernel: a test that leaks some fails."""
 import errno
 import os
 
@@ -9,14 +9,15 @@ from ebpf_plugin.kernel import bpf, tracefs
 NEXT_IDS = (11, 12)  # BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID
 
 
-def left_in_kernel():
-    """The ids of all programs and maps, and the names of our kprobe events."""
+def objects_in_kernel():
+    """[ids of all programs, ids of all maps, names of the plugin's kprobe events]"""
     if not missing_feature("probe"):
         os.close(os.open(tracefs.root() + "/kprobe_events", os.O_RDONLY))  # ours() takes an error for "none"
     return [ids(command) for command in NEXT_IDS] + [set(tracefs.ours())]
 
 
 def ids(command):
+    """All ids, by BPF_PROG_GET_NEXT_ID or BPF_MAP_GET_NEXT_ID."""
     found, last = set(), 0
     while True:
         attributes = bytearray(last.to_bytes(4, "little") + bytes(8))
@@ -29,5 +30,6 @@ def ids(command):
         found.add(last)
 
 
-def more_than(before):
-    return [now - was for now, was in zip(left_in_kernel(), before)]
+def added_since(before):
+    """As objects_in_kernel(), without those of `before`."""
+    return [now - old for now, old in zip(objects_in_kernel(), before)]

@@ -1,7 +1,7 @@
-"""Several hosts on one machine: network namespaces with links between them, and processes that live there.
+"""Several hosts on one machine: network namespaces with links between them, and processes in them.
 
-A host that is measured has its namespace to itself: every call and segment in it is of a workload. The namespaces have no
-names; they are gone with the last process or descriptor that holds them, however a test ends. Needs root and iproute2.
+Every call and segment in the namespace of a measured host is of a workload. The namespaces have no names: they end with the
+last process or descriptor that holds them, however a test ends. Needs root and iproute2.
 """
 import contextlib
 import ctypes
@@ -17,13 +17,13 @@ from harness.plugin_process import PATIENCE
 V4, V6 = "10.77.0.%d", "fd77::%d"  # of the first host, the second, ...
 CLONE_NEWNET = 0x40000000
 NETWORK = "/proc/thread-self/ns/net"
-NOBODY_S = "02:00:00:00:77:ff"  # an address of a card that nobody has
-# How to lose what a host sends to another, {0}: {name: (program, commands to cut, to mend)}. sch_blackhole is in every
-# kernel with queueing disciplines and says that all is well; a wrong neighbour needs nothing: no card takes its frames.
+UNUSED_MAC = "02:00:00:00:77:ff"
+# How to lose what a host sends to another, {0}: {name: (program, commands to cut, commands to restore)}. sch_blackhole is in
+# every kernel with queueing disciplines and reports success. A wrong neighbour needs no module: no card takes its frames.
 CUTS = {
     "qdisc": ("tc", "qdisc add dev to-{0.name} root blackhole", "qdisc del dev to-{0.name} root"),
     "neighbour": ("ip", "neigh replace {0.v4} lladdr %s dev to-{0.name} nud permanent\n"
-                        "neigh replace {0.v6} lladdr %s dev to-{0.name} nud permanent" % (NOBODY_S, NOBODY_S),
+                        "neigh replace {0.v6} lladdr %s dev to-{0.name} nud permanent" % (UNUSED_MAC, UNUSED_MAC),
                   "neigh replace {0.v4} lladdr {0.mac} dev to-{0.name} nud permanent\n"
                   "neigh replace {0.v6} lladdr {0.mac} dev to-{0.name} nud permanent"),
 }
@@ -31,8 +31,8 @@ CUTS = {
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Missing(Exception):
-    """Something that the kernel or the machine does not have; the text says what."""
+class NotAvailable(Exception):
+    """The kernel or the machine does not have something; the text says what."""
 
 
 class Host:
@@ -49,7 +49,7 @@ class Host:
         os.close(self.namespace)
 
     def enter(self):
-        """This process goes there."""
+        """Move this process into the namespace."""
         checked(_libc.setns(self.namespace, CLONE_NEWNET))
 
     def start(self, function, *arguments, comm=None):
@@ -66,40 +66,40 @@ class Host:
             done = subprocess.run([program, "-batch", "-"], input=commands.encode(), stdout=subprocess.DEVNULL,
                                   stderr=subprocess.PIPE, preexec_fn=self.enter, check=False)
         except FileNotFoundError:
-            raise Missing("%s (iproute2)" % program) from None
+            raise NotAvailable("%s (iproute2)" % program) from None
         if done.returncode:
-            raise Missing("%s %s: %s" % (program, commands, done.stderr.decode().strip()))
+            raise NotAvailable("%s %s: %s" % (program, commands, done.stderr.decode().strip()))
 
     def setting(self, name, value):
         """Set a sysctl of this host: setting("ipv4/tcp_early_retrans", 0)."""
         self.run(_write, "/proc/sys/net/" + name, str(value))
 
     def counters(self):
-        """{"Tcp.ActiveOpens": value, "Udp6InDatagrams": value, ...}: what the kernel says of this host."""
+        """{"Tcp.ActiveOpens": value, "Udp6InDatagrams": value, ...}: the kernel's counters of this host."""
         return self.run(_read_counters)
 
     def retransmissions(self):
-        """Segments sent again so far, answers to requests for a connection among them. A slow machine sends some unasked,
-        even when everything has been said."""
+        """Segments sent again so far, SYN-ACKs among them. A slow machine sends some again even after the workload has
+        ended."""
         return self.counters()["Tcp.RetransSegs"]
 
     @contextlib.contextmanager
     def cut(self, other, how):
-        """Nothing gets from here to the other host meanwhile, and nobody here is told. `how` is a key of CUTS."""
-        program, cut, mend = CUTS[how]
+        """Meanwhile nothing sent from here arrives at the other host, and no call here fails. `how` is a key of CUTS."""
+        program, cut, restore = CUTS[how]
         self.configure(cut.format(other), program)
         try:
             yield
         finally:
-            self.configure(mend.format(other), program)
+            self.configure(restore.format(other), program)
 
 
-def lacks(host, other, how):
-    """Why `host` cannot be cut in this way; "" if it can."""
+def why_not_cut(host, other, how):
+    """Why Host.cut() does not work in this way; "" if it does."""
     try:
         with host.cut(other, how):
             return ""
-    except Missing as error:
+    except NotAvailable as error:
         return "kernel that cannot drop packets by %s: %s" % (how, error)
 
 
@@ -111,7 +111,7 @@ def network(*names):
         for number, name in enumerate(names, 1):
             found.append(Host(name, number))
             found[-1].configure("link set lo up")
-            # it tells of every datagram that nobody takes: no type is limited, or one (0) that does not exist
+            # send an ICMP error for every refused datagram: no type is rate limited, or only one (0) that does not exist
             found[-1].setting("ipv4/icmp_ratemask", 0)
             found[-1].setting("ipv6/icmp/ratemask", 0)
         for other in found[1:]:
@@ -123,7 +123,7 @@ def network(*names):
 
 
 def link(one, other):
-    """A pair of network cards, to-OTHER on one host and to-ONE on the other, that know each other's address: nobody asks."""
+    """A pair of network cards, to-OTHER on one host and to-ONE on the other, with fixed neighbours: no ARP, no discovery."""
     one.configure("link add to-%s address %s type veth peer name to-%s address %s netns /proc/%d/fd/%d"
                   % (other.name, one.mac, one.name, other.mac, os.getpid(), other.namespace))
     for host, peer in (one, other), (other, one):
@@ -138,13 +138,13 @@ route add {1.v6}/128 dev to-{1.name} src {0.v6}
 
 
 def new_namespace():
-    """A descriptor of a new network namespace, which lives as long as somebody holds it."""
+    """A descriptor of a new network namespace, which exists as long as a process or a descriptor holds it."""
     own = os.open(NETWORK, os.O_RDONLY)
     try:
         checked(_libc.unshare(CLONE_NEWNET))
         return os.open(NETWORK, os.O_RDONLY)
     except OSError as error:
-        raise Missing("network namespaces: %s" % error) from None
+        raise NotAvailable("network namespaces: %s" % error) from None
     finally:
         checked(_libc.setns(own, CLONE_NEWNET))
         os.close(own)
@@ -158,10 +158,10 @@ class Child:
         self.process = os.fork()
         if self.process == 0:
             try:
-                _libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # it ends with us
+                _libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # it ends with this process
                 if comm:
                     _libc.prctl(15, comm.encode(), 0, 0, 0)
-                _live(host, function, arguments, writing)
+                _run_child(host, function, arguments, writing)
             finally:
                 os._exit(1)
         os.close(writing)
@@ -172,28 +172,28 @@ class Child:
     def result(self):
         """(what the function returned, "" or how it failed)"""
         with os.fdopen(self._pipe, "rb", closefd=False) as pipe:
-            said = pipe.read()
-        return pickle.loads(said) if said else (None, "it was killed")
+            data = pipe.read()
+        return pickle.loads(data) if data else (None, "it was killed")
 
-    def end(self):
+    def kill(self):
         os.kill(self.process, signal.SIGKILL)
         os.waitpid(self.process, 0)
         os.close(self._pipe)
 
 
-def _live(host, function, arguments, writing):
+def _run_child(host, function, arguments, writing):
     try:
         host.enter()
-        said = function(*arguments), ""
+        result = function(*arguments), ""
     except BaseException:  # pylint: disable=broad-except
-        said = None, traceback.format_exc()
+        result = None, traceback.format_exc()
     with os.fdopen(writing, "wb") as pipe:
-        pickle.dump(said, pipe)
+        pickle.dump(result, pipe)
 
 
 def results(*children):
-    """What the children returned. When one has failed the others are killed: they may wait for it for ever. Who fails in the
-    second after it may be its reason, or its victim: all are told."""
+    """What the children returned. If one fails, the others are killed a second later: they may wait for it for ever. The
+    error has the texts of all that have failed by then."""
     found = {}
     try:
         while len(found) < len(children):
@@ -206,7 +206,7 @@ def results(*children):
             found.update({child: child.result() for child in ready})
     finally:
         for child in children:
-            child.end()
+            child.kill()
     failures = [failure for _, failure in found.values() if failure]
     if failures:
         raise AssertionError("\n".join(failures))

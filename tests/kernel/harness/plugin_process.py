@@ -1,4 +1,4 @@
-"""A running plugin, for the tests: the real command, between two pipes, as the agent has it."""
+"""The plugin as a process between two pipes, as the agent starts it."""
 import os
 import pathlib
 import re
@@ -10,19 +10,18 @@ from harness.attached import COMM
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
-PATIENCE = 240  # seconds, for an emulated machine that shares its processor; only what hangs takes so long
+PATIENCE = 240  # seconds; long enough for an emulated machine that shares its processor
 
 
-def on_method(method, directory):
-    """A configuration in `directory`, that asks for `method`."""
+def config_for_method(method, directory):
+    """The path of a configuration directory that asks for the attach method."""
     (directory / "ebpf.conf").write_text("[global]\nebpf co-re tracing = %s\n" % method)
     return str(directory)
 
 
 class Plugin:
-    """A running plugin with a pipe at each end. `lines` are those that it has printed so far; `block` is one that comes once
-    a tick, in the first write of a tick or its last (process_status may leave its first ticks out). `blocks` is how many of
-    those have come."""
+    """A running plugin. `lines` are those that it has printed so far. `block` begins a line that comes once in a tick
+    (process_status may be missing in the first ticks), `blocks` is the number of these so far."""
 
     block = "BEGIN ebpf.exit"
 
@@ -37,11 +36,12 @@ class Plugin:
         """Read until condition(lines) is true."""
         deadline = time.monotonic() + patience
         while not condition(self.lines):
-            assert time.monotonic() < deadline and self.process.poll() is None, (self.lines[-5:], self.stderr())
+            assert self.process.poll() is None, "the plugin has ended: %s %s" % (self.lines[-5:], self.stderr())
+            assert time.monotonic() < deadline, "not within %d s: %s" % (patience, self.lines[-5:])
             self._read(0.1)
 
     def _read(self, seconds):
-        """Whether something came within `seconds`."""
+        """Whether it printed something within `seconds`."""
         if not select.select([self.process.stdout], [], [], seconds)[0]:
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
@@ -53,7 +53,7 @@ class Plugin:
 
     def ticks(self, n):
         """Read until n ticks from now on have come."""
-        while self._read(0):  # what it said before, while nobody listened
+        while self._read(0):  # what was printed before this call
             pass
         have = self.blocks
         self.until(lambda lines: self.blocks >= have + n, PATIENCE + n / 10)
@@ -70,7 +70,7 @@ class Plugin:
         return found
 
     def resident(self):
-        """kB of its own (not of files) in memory. Not from `status`, where each CPU may owe 64 pages (6.2)."""
+        """Anonymous memory in kB. Not from `status`, which may be wrong by 64 pages for each CPU (6.2)."""
         rollup = pathlib.Path("/proc/%d/smaps_rollup" % self.process.pid).read_text()
         return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1))
 
@@ -80,7 +80,7 @@ class Plugin:
         return self.process.stderr.read().decode()
 
     def ended(self, within=10):
-        """(exit status, seconds that it took from now)"""
+        """(exit status, seconds until it ended)"""
         begun = time.monotonic()
         status = self.process.wait(within)
         return status, time.monotonic() - begun

@@ -2,60 +2,60 @@
 import resource
 import select
 
-from harness.counting_sockets import V4, converse
+from harness.counting_sockets import V4, run_pair
 
 FIRST_PORT = 20000
 
 
-def storm(here, there, protocol, events, ports, way=V4, comm=None):
-    """Heard of `events` TCP connections that carry a byte each, or UDP datagrams of a byte, from `here` to so many
-    ports of `there`, each port in its turn. A connection is reset at the end: it leaves no port in TIME_WAIT.
+def flood(here, there, protocol, events, ports, ip=V4, comm=None):
+    """Outcome of `events` TCP connections that carry a byte each, or UDP datagrams of a byte, from `here` to so many
+    ports of `there`, one after the other. A connection ends with a reset: it leaves no port in TIME_WAIT.
 
-    For TCP, Heard.theirs is {"accept_tcp": connections that were accepted}.
+    For TCP, Outcome.peer_counters is {"accept_tcp": connections that were accepted}.
     """
-    out, serve = {"tcp": (connections, accept), "udp": (datagrams, bind)}[protocol]
-    parts = [lambda end: out(end, way, events, ports), lambda end: serve(end, way, ports)]
-    return converse(here, there, FIRST_PORT, parts, comm)
+    send, receive = {"tcp": (connect_all, accept_all), "udp": (send_datagrams, bind_all)}[protocol]
+    functions = [lambda peer: send(peer, ip, events, ports), lambda peer: receive(peer, ip, ports)]
+    return run_pair(here, there, FIRST_PORT, functions, comm)
 
 
-def connections(end, way, events, ports):
-    end.hear()
-    address = way.to(end.other)
+def connect_all(peer, ip, events, ports):
+    peer.wait()
+    address = ip.address_of(peer.other)
     for i in range(events):
-        wire = end.tcp(way)
-        failed = wire.connect(address, end.port + i % ports)
+        sock = peer.tcp(ip)
+        failed = sock.connect(address, peer.port + i % ports)
         assert not failed, (i, failed)
-        wire.send(1)
-        wire.reset()
-    end.say()
+        sock.send(1)
+        sock.reset()
+    peer.signal()
 
 
-def datagrams(end, way, events, ports):
-    end.hear()
-    address = way.to(end.other)
-    wire = end.udp(way)
+def send_datagrams(peer, ip, events, ports):
+    peer.wait()
+    address = ip.address_of(peer.other)
+    sock = peer.udp(ip)
     for i in range(events):
-        wire.sendto(1, (address, end.port + i % ports))
-    end.say()
+        sock.sendto(1, (address, peer.port + i % ports))
+    peer.signal()
 
 
-def accept(end, way, ports):
-    """Accept until the other end says that it has done, and then what is left."""
-    listeners = opened(end.tcp, end, way, ports)
+def accept_all(peer, ip, ports):
+    """Accept until the other peer signals that it is done, and then what is still pending."""
+    listeners = listen_on(peer.tcp, peer, ip, ports)
     poll = select.epoll()
     for listener in listeners.values():
         listener.socket.setblocking(False)
         poll.register(listener.socket, select.EPOLLIN)
-    poll.register(end.hears, select.EPOLLIN)
-    end.say()
+    poll.register(peer.reading, select.EPOLLIN)
+    peer.signal()
     ready = []
-    while end.hears not in ready:
+    while peer.reading not in ready:
         ready = [descriptor for descriptor, _ in poll.poll()]
-        for descriptor in listeners if end.hears in ready else ready:
-            accept_all(listeners[descriptor])
+        for descriptor in listeners if peer.reading in ready else ready:
+            accept_pending(listeners[descriptor])
 
 
-def accept_all(listener):
+def accept_pending(listener):
     try:
         while True:
             listener.accept().close()
@@ -63,18 +63,18 @@ def accept_all(listener):
         pass
 
 
-def bind(end, way, ports):
-    """Sockets that nobody reads: what they cannot hold is dropped, and nobody is told."""
-    held = opened(end.udp, end, way, ports)
-    end.say()
-    end.hear()
-    assert len(held) == ports
+def bind_all(peer, ip, ports):
+    """Sockets that are never read: the kernel drops silently what they cannot hold."""
+    sockets = listen_on(peer.udp, peer, ip, ports)
+    peer.signal()
+    peer.wait()
+    assert len(sockets) == ports
 
 
-def opened(make, end, way, ports):
-    """{descriptor: Wire} that serve so many ports."""
+def listen_on(make, peer, ip, ports):
+    """{descriptor: CountingSocket} of so many ports; make(ip) makes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(most, ports + 100)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    wires = [make(way).serve(way, end.port + i) for i in range(ports)]
-    return {wire.socket.fileno(): wire for wire in wires}
+    socks = [make(ip).serve(ip, peer.port + i) for i in range(ports)]
+    return {sock.socket.fileno(): sock for sock in socks}

@@ -1,7 +1,7 @@
-"""What the ends of TCP and UDP alike say to each other; sizes of messages.
+"""Messages that TCP and UDP peers exchange, and their sizes in bytes.
 
-All go in lock-step, an answer for each question, each of one segment or datagram: nothing depends on time, and each call
-moves exactly one message.
+A message is one segment or datagram, and each one is answered before the next: nothing depends on time, and each call moves
+exactly one message.
 """
 import errno
 import socket
@@ -15,28 +15,28 @@ def expect(result, expected):
     assert result == expected, "%s, not %s" % (result, expected)
 
 
-def nothing(_end, _n):
+def do_nothing(_peer, _n):
     pass
 
 
-# (end, wire): what is done with a connection, or a connected socket
+# functions of (peer, sock): one event on a connection, or on a connected socket
 
-def ask(_end, wire):
-    expect(wire.send(ASK), ASK)
-    expect(wire.recv_all(ANSWER), ANSWER)
-
-
-def write_read(_end, wire):
-    wire.set(socket.SO_RCVLOWAT, ANSWER)
-    expect(wire.write(ASK), ASK)
-    expect(wire.read(ANSWER), ANSWER)
+def ask(_peer, sock):
+    expect(sock.send(ASK), ASK)
+    expect(sock.recv_all(ANSWER), ANSWER)
 
 
-def peek(_end, wire):
-    expect(wire.send(ASK), ASK)
-    expect([wire.peek(ANSWER), wire.peek(ANSWER), wire.recv_all(ANSWER)], [0, 0, ANSWER])
+def write_read(_peer, sock):
+    sock.set(socket.SO_RCVLOWAT, ANSWER)
+    expect(sock.write(ASK), ASK)
+    expect(sock.read(ANSWER), ANSWER)
 
 
-def recv_nothing(end, wire):
-    expect(wire.recv(ANSWER, socket.MSG_DONTWAIT), -errno.EAGAIN)
-    ask(end, wire)
+def peek(_peer, sock):
+    expect(sock.send(ASK), ASK)
+    expect([sock.peek(ANSWER), sock.peek(ANSWER), sock.recv_all(ANSWER)], [0, 0, ANSWER])
+
+
+def recv_without_data(peer, sock):
+    expect(sock.recv(ANSWER, socket.MSG_DONTWAIT), -errno.EAGAIN)
+    ask(peer, sock)

@@ -1,5 +1,5 @@
-"""What two ends say over TCP: functions of (end, n), where the end that serves says when it listens; and of (end, wire),
-what they do with each connection."""
+"""Workloads over TCP: functions of (peer, n) for a process, where the server signals when it listens; and functions of
+(peer, sock) for one event on a connection."""
 import errno
 import os
 import socket
@@ -11,238 +11,240 @@ BULK = 1 << 20  # more than BUFFER and what the other side holds
 BUFFER = 16384
 
 
-def client(way, exchange):
-    def work(end, n):
-        end.hear()
+def client(ip, exchange):
+    def work(peer, n):
+        peer.wait()
         for _ in range(n):
-            wire = end.tcp(way)
-            expect(wire.connect(way.to(end.other), end.port), 0)
-            end.hear()
-            exchange(end, wire)
-            wire.close()
+            sock = peer.tcp(ip)
+            expect(sock.connect(ip.address_of(peer.other), peer.port), 0)
+            peer.wait()
+            exchange(peer, sock)
+            sock.close()
     return work
 
 
-def server(way, exchange):
-    def work(end, n):
-        listener = end.tcp(way).serve(way, end.port)
-        end.say()
+def server(ip, exchange):
+    def work(peer, n):
+        listener = peer.tcp(ip).serve(ip, peer.port)
+        peer.signal()
         for _ in range(n):
-            wire = listener.accept()
+            sock = listener.accept()
             # What arrives while the kernel replaces the request by the socket may find neither of them, and is answered by a
             # reset (inet_csk_complete_hashdance; seen on an emulated 5.10).
-            end.say()
-            exchange(end, wire)
+            peer.signal()
+            exchange(peer, sock)
         listener.close()
     return work
 
 
-def client_lasting(way, exchange):
-    """One connection for all."""
-    def work(end, n):
-        client(way, lambda end, wire: [exchange(end, wire) for _ in range(n)])(end, 1)
+def client_lasting(ip, exchange):
+    """One connection for all events."""
+    def work(peer, n):
+        client(ip, lambda peer, sock: [exchange(peer, sock) for _ in range(n)])(peer, 1)
     return work
 
 
-def server_lasting(way, exchange):
-    def work(end, n):
-        server(way, lambda end, wire: [exchange(end, wire, last=i == n - 1) for i in range(n)])(end, 1)
+def server_lasting(ip, exchange):
+    def work(peer, n):
+        server(ip, lambda peer, sock: [exchange(peer, sock, last=i == n - 1) for i in range(n)])(peer, 1)
     return work
 
 
-def loopback(way, address):
-    """Both ends are one process."""
-    def work(end, n):
-        listener = end.tcp(way).serve(way, end.port)
+def loopback(ip, address):
+    """Client and server are one process."""
+    def work(peer, n):
+        listener = peer.tcp(ip).serve(ip, peer.port)
         for _ in range(n):
-            wire = end.tcp(way)
-            expect(wire.connect(address, end.port), 0)
+            sock = peer.tcp(ip)
+            expect(sock.connect(address, peer.port), 0)
             accepted = listener.accept()
-            for sender, receiver, size in ((wire, accepted, ASK), (accepted, wire, ANSWER)):
+            for sender, receiver, size in ((sock, accepted, ASK), (accepted, sock, ANSWER)):
                 expect(sender.send(size), size)
                 expect(receiver.recv_all(size), size)
-            wire.close()
+            sock.close()
             accepted.close()
         listener.close()
     return work
 
 
-def refused(way):
-    def work(end, n):
+def refused(ip):
+    def work(peer, n):
         for _ in range(n):
-            wire = end.tcp(way)
-            expect(wire.connect(way.to(end.other), end.port), errno.ECONNREFUSED)
-            wire.close()
+            sock = peer.tcp(ip)
+            expect(sock.connect(ip.address_of(peer.other), peer.port), errno.ECONNREFUSED)
+            sock.close()
     return work
 
 
-def unconnected(end, n):
+def unconnected(peer, n):
     for _ in range(n):
-        wire = end.tcp(V4)
-        expect(wire.send(ASK), -errno.EPIPE)
-        expect(wire.recv(ANSWER), -errno.ENOTCONN)
-        wire.close()
+        sock = peer.tcp(V4)
+        expect(sock.send(ASK), -errno.EPIPE)
+        expect(sock.recv(ANSWER), -errno.ENOTCONN)
+        sock.close()
 
 
-def accept_nothing(end, n):
-    listener = end.tcp(V4).serve(V4, end.port)
+def accept_nothing(peer, n):
+    listener = peer.tcp(V4).serve(V4, peer.port)
     listener.socket.setblocking(False)
     for _ in range(n):
         try:
             listener.accept()
         except BlockingIOError:
             continue
-        raise AssertionError("somebody has connected")
+        raise AssertionError("an unexpected connection")
     listener.close()
 
 
-def retransmit(way, how, probes):
-    """N connections lose what they send, each once at least; then it gets through. `probes` may come before timeouts."""
-    def work(end, n):
-        end.host.setting("ipv4/tcp_early_retrans", 3 if probes else 0)
-        end.hear()
-        wires = [end.tcp(way) for _ in range(n)]
-        for wire in wires:
-            expect(wire.connect(way.to(end.other), end.port), 0)
-        with end.host.cut(end.other, how):
-            for wire in wires:
-                expect(wire.send(ASK), ASK)
-        for wire in wires:
-            expect(wire.recv_all(ANSWER), ANSWER)
-            wire.close()
-        end.host.setting("ipv4/tcp_early_retrans", 3)
+def retransmit(ip, how, probes):
+    """N connections whose first segment is lost at least once, then arrives. `probes`: tail loss probes may come before
+    timeouts."""
+    def work(peer, n):
+        peer.host.setting("ipv4/tcp_early_retrans", 3 if probes else 0)
+        peer.wait()
+        socks = [peer.tcp(ip) for _ in range(n)]
+        for sock in socks:
+            expect(sock.connect(ip.address_of(peer.other), peer.port), 0)
+        with peer.host.cut(peer.other, how):
+            for sock in socks:
+                expect(sock.send(ASK), ASK)
+        for sock in socks:
+            expect(sock.recv_all(ANSWER), ANSWER)
+            sock.close()
+        peer.host.setting("ipv4/tcp_early_retrans", 3)
     return work
 
 
-def lose_answers(way):
-    """N requests for a connection are answered, each in vain at first."""
-    def work(end, n):
-        listener = end.tcp(way).serve(way, end.port)
-        with end.host.cut(end.other, "neighbour"):
-            end.say()
-            end.hear()
+def lose_answers(ip):
+    """N requests for a connection, whose first answer (SYN-ACK) is lost."""
+    def work(peer, n):
+        listener = peer.tcp(ip).serve(ip, peer.port)
+        with peer.host.cut(peer.other, "neighbour"):
+            peer.signal()
+            peer.wait()
         accepted = [listener.accept() for _ in range(n)]
-        end.say()
-        for wire in accepted:
-            answer(end, wire)
+        peer.signal()
+        for sock in accepted:
+            answer(peer, sock)
         listener.close()
     return work
 
 
-def request_at_once(way):
-    def work(end, n):
-        end.hear()
-        wires = [end.tcp(way) for _ in range(n)]
-        for wire in wires:
-            wire.socket.setblocking(False)
-            expect(wire.connect(way.to(end.other), end.port), errno.EINPROGRESS)
-            wire.socket.setblocking(True)
-        end.say()
-        end.hear()
-        for wire in wires:
-            expect(wire.send(ASK), ASK)
-        for wire in wires:
-            expect(wire.recv_all(ANSWER), ANSWER)
-            wire.close()
+def request_at_once(ip):
+    def work(peer, n):
+        peer.wait()
+        socks = [peer.tcp(ip) for _ in range(n)]
+        for sock in socks:
+            sock.socket.setblocking(False)
+            expect(sock.connect(ip.address_of(peer.other), peer.port), errno.EINPROGRESS)
+            sock.socket.setblocking(True)
+        peer.signal()
+        peer.wait()
+        for sock in socks:
+            expect(sock.send(ASK), ASK)
+        for sock in socks:
+            expect(sock.recv_all(ANSWER), ANSWER)
+            sock.close()
     return work
 
 
-def answer_in_turn(way):
-    def work(end, n):
-        listener = end.tcp(way).serve(way, end.port)
-        end.say()
-        for wire in [listener.accept() for _ in range(n)]:
-            answer(end, wire)
+def answer_in_turn(ip):
+    def work(peer, n):
+        listener = peer.tcp(ip).serve(ip, peer.port)
+        peer.signal()
+        for sock in [listener.accept() for _ in range(n)]:
+            answer(peer, sock)
         listener.close()
     return work
 
 
-# what is done with a connection by who accepted it
+# one event on a connection, by the server
 
-def answer(_end, wire, last=True):
-    expect(wire.recv_all(ASK), ASK)
-    expect(wire.send(ANSWER), ANSWER)
+def answer(_peer, sock, last=True):
+    expect(sock.recv_all(ASK), ASK)
+    expect(sock.send(ANSWER), ANSWER)
     if last:
-        wire.close()
+        sock.close()
 
 
-def answer_sendmsg(_end, wire):
-    expect(wire.recvmsg(*PARTS), sum(PARTS))
-    expect(wire.sendmsg(*PARTS), sum(PARTS))
-    wire.close()
+def answer_sendmsg(_peer, sock):
+    expect(sock.recvmsg(*PARTS), sum(PARTS))
+    expect(sock.sendmsg(*PARTS), sum(PARTS))
+    sock.close()
 
 
-def answer_at_end(_end, wire):
-    """Not before the other side has said that nothing more will come."""
-    expect([wire.recv_all(ASK), wire.recv(ASK)], [ASK, 0])
-    expect(wire.send(ANSWER), ANSWER)
-    wire.close()
+def answer_at_end(_peer, sock):
+    """After the client has closed its sending half."""
+    expect([sock.recv_all(ASK), sock.recv(ASK)], [ASK, 0])
+    expect(sock.send(ANSWER), ANSWER)
+    sock.close()
 
 
-def drain(end, wire):
-    end.hear()
-    while wire.recv(65536):
+def drain(peer, sock):
+    peer.wait()
+    while sock.recv(65536):
         pass
-    wire.close()
+    sock.close()
 
 
-def reset(end, wire):
-    end.hear()  # else the other end's connect(2) may find the reset before it returns
-    wire.reset()
+def reset(peer, sock):
+    peer.wait()  # else the reset may arrive before the client's connect(2) returns
+    sock.reset()
 
 
-# what is done with a connection by who made it
+# one event on a connection, by the client
 
-def sendmsg(_end, wire):
-    expect(wire.sendmsg(*PARTS), sum(PARTS))
-    expect(wire.recvmsg(*PARTS), sum(PARTS))
+def sendmsg(_peer, sock):
+    expect(sock.sendmsg(*PARTS), sum(PARTS))
+    expect(sock.recvmsg(*PARTS), sum(PARTS))
 
 
-def sendfile(_end, wire):
+def sendfile(_peer, sock):
     """Of less than a page: that is one call of the protocol, whichever function the kernel has for it."""
     file = os.memfd_create("sent")
     os.write(file, bytes(ASK))
-    expect(wire.sendfile(file, ASK), ASK)
+    expect(sock.sendfile(file, ASK), ASK)
     os.close(file)
-    expect(wire.recv_all(ANSWER), ANSWER)
+    expect(sock.recv_all(ANSWER), ANSWER)
 
 
-def splice(_end, wire):
+def splice(_peer, sock):
     reading, writing = os.pipe()
-    expect(wire.send(ASK), ASK)
-    expect(wire.splice(writing, ANSWER), ANSWER)
+    expect(sock.send(ASK), ASK)
+    expect(sock.splice(writing, ANSWER), ANSWER)
     os.close(reading)
     os.close(writing)
 
 
-def empty_send(end, wire):
-    expect(wire.send(0), 0)
-    ask(end, wire)
+def empty_send(peer, sock):
+    expect(sock.send(0), 0)
+    ask(peer, sock)
 
 
-def half_close(end, wire):
-    expect(wire.send(ASK), ASK)
-    wire.socket.shutdown(socket.SHUT_WR)
-    expect([wire.recv_all(ANSWER), wire.recv(ANSWER)], [ANSWER, 0])
+def half_close(peer, sock):
+    expect(sock.send(ASK), ASK)
+    sock.socket.shutdown(socket.SHUT_WR)
+    expect([sock.recv_all(ANSWER), sock.recv(ANSWER)], [ANSWER, 0])
 
 
-def flood(end, wire):
-    """As much as the kernel takes without waiting."""
-    wire.set(socket.SO_SNDBUF, BUFFER)
-    moved = [wire.send(BULK, socket.MSG_DONTWAIT)]
+def send_until_full(peer, sock):
+    """As much as the kernel takes without waiting, which is part of BULK."""
+    sock.set(socket.SO_SNDBUF, BUFFER)
+    moved = [sock.send(BULK, socket.MSG_DONTWAIT)]
     while moved[-1] > 0:
-        moved.append(wire.send(BULK, socket.MSG_DONTWAIT))
-    end.say()
-    assert moved[-1] == -errno.EAGAIN and 0 < moved[0] < BULK, moved
+        moved.append(sock.send(BULK, socket.MSG_DONTWAIT))
+    peer.signal()
+    expect(moved[-1], -errno.EAGAIN)
+    assert 0 < moved[0] < BULK, "sent %d of %d bytes" % (moved[0], BULK)
 
 
-def send_after_reset(end, wire):
-    end.say()
-    wire.await_event()
-    expect([wire.send(ASK), wire.send(ASK)], [-errno.ECONNRESET, -errno.EPIPE])
+def send_after_reset(peer, sock):
+    peer.signal()
+    sock.await_event()
+    expect([sock.send(ASK), sock.send(ASK)], [-errno.ECONNRESET, -errno.EPIPE])
 
 
-def recv_after_reset(end, wire):
-    end.say()
-    wire.await_event()
-    expect(wire.recv(ANSWER), -errno.ECONNRESET)
+def recv_after_reset(peer, sock):
+    peer.signal()
+    sock.await_event()
+    expect(sock.recv(ANSWER), -errno.ECONNRESET)
