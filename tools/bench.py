@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "plugin"), str(ROOT / "tests" / "kernel")]
 
 from harness import network_namespaces  # noqa: E402
-from workloads.connection_flood import flood  # noqa: E402
+from workloads import connection_flood  # noqa: E402
 
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
 EVERYTHING = tempfile.TemporaryDirectory()  # an ebpf.conf that filters nothing
@@ -105,7 +105,7 @@ def flood():
         figures = []
         for other in others:
             begun, used = time.monotonic(), cpu(process.pid)
-            flood(here, other, "tcp", CONNECTIONS, PORTS)
+            connection_flood.flood(here, other, "tcp", CONNECTIONS, PORTS)
             seconds = time.monotonic() - begun
             figures.append((CONNECTIONS / seconds, (cpu(process.pid) - used) / seconds))
             time.sleep(5)

@@ -1,53 +1,51 @@
-"""A real kernel: the programs are loaded once for each method and mode, and see only processes of a name of our own."""
+"""Fixtures of a real kernel, and the summary of how exact it counts."""
 import os
 import shutil
 import tempfile
 import time
 
-from harness import network_namespaces
+from harness import network_namespaces, summary
 from harness.attached import EACH_METHOD_AND_MODE, STOCK_KERNEL, Attached, skip_without_method
 from harness.leaks import objects_in_kernel, added_since
 from harness.plugin_process import PATIENCE, ROOT
 import pytest
 
-hooks, cases = {}, {}  # by attach method and mode: [(attached there, all) of each test]; outcomes of the exact tests
+EXACT_TESTS = ("test_counts.py::test_n_events_add_exactly_n[",
+               "test_network_counts.py::test_n_network_events_add_exactly_n[")
+
+outcomes = {}  # {METHOD-MODE: outcomes of the exact tests}; the hooks are in harness/summary.py
 
 
 def pytest_runtest_logreport(report):
-    for test in ("test_counts.py::test_counts[", "test_network_counts.py::test_network["):
+    for test in EXACT_TESTS:
         _, found, name = report.nodeid.partition(test)
-        if found and report.when == "call":  # one that is skipped here is one of all, and not exact
-            cases.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
+        if found and report.when == "call":  # a test that is skipped here counts as one that is not exact
+            outcomes.setdefault("-".join(name.split("-")[:2]), []).append(report.outcome)
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The table of the README, a kernel's part."""
-    for attached_on, outcomes in cases.items():
+    """A line of the README's table of kernels for each attach method and mode."""
+    for method_and_mode, found in outcomes.items():
+        attached_hooks, all_hooks = summary.hooks(method_and_mode)
         terminalreporter.write_line("%s | %s | %d of %d hooks | %d of %d workloads exact" % (
-            os.uname().release, attached_on.replace("-", " | "), *map(sum, zip(*hooks[attached_on])),
-            outcomes.count("passed"), len(outcomes)))
-
-
-def note_hooks(name, attached):
-    """For the summary: `name` is RUNG-MODE."""
-    methods = [hook.method for of_group in attached.loaded.hooks.values() for hook in of_group.values()]
-    hooks.setdefault(name, []).append((methods.count(attached.method), len(methods)))
+            os.uname().release, method_and_mode.replace("-", " | "), attached_hooks, all_hooks, found.count("passed"),
+            len(found)))
 
 
 @pytest.fixture(scope="session", params=EACH_METHOD_AND_MODE)
 def attached(request):
-    """Attached for each attach method that this kernel has, in both modes."""
+    """Attached for each attach method that this kernel has, in both modes; it counts processes named COMM."""
     method, mode = request.param.split("-")
     skip_without_method(method)
     found = Attached(method, mode)
-    note_hooks(request.param, found)
+    summary.note_hooks(request.param, found)
     yield found
     found.close()
 
 
 @pytest.fixture(scope="session")
 def plugin_readable_by_all():
-    """The command in a place where everybody may read it: a checkout may be in root's own directory."""
+    """The path of the command in a directory that every user may read: a checkout may be in root's own."""
     with tempfile.TemporaryDirectory() as directory:
         for part in ("plugin", "bpf", "conf.d"):
             shutil.copytree(ROOT / part, directory + "/" + part)
@@ -57,9 +55,9 @@ def plugin_readable_by_all():
 
 @pytest.fixture
 def clean_kernel():
-    """At the end of the test the kernel holds nothing that it did not hold at the beginning.
+    """After the test the kernel has no program, map or kprobe event that it did not have before.
 
-    The process is gone at once; the kernel takes tracepoints down one after the other, for seconds.
+    A process ends at once; then the kernel detaches its tracepoints one after the other, for seconds.
     """
     before = objects_in_kernel()
     yield
@@ -71,7 +69,7 @@ def clean_kernel():
 
 @pytest.fixture(scope="module")
 def pair():
-    """Two hosts that nobody else talks to (network_namespaces.py)."""
+    """Two hosts (network_namespaces.py) with no other traffic than a test's."""
     try:
         with network_namespaces.network("here", "there") as found:
             yield found

@@ -1,29 +1,30 @@
-"""What ebpf.conf filters is not counted, in the kernel: traffic between hosts, for lines of ports and ips."""
+"""The kernel counts no connections that `ports` and `ips` of ebpf.conf exclude."""
 import ipaddress
 import os
 
-from cases.network import WORKS, expected, talk
+from cases.network import CASES, PEER4, PEER6, expected_counts, run_case
 from harness import network_namespaces
 from harness.attached import COMM
+from harness.attached_network import TRIES, AttachedNetwork
+from harness.exact_counts import assert_counts, by_dimension, of_counters
 import pytest
-from test_network_counts import TRIES, Network
 
 from ebpf_plugin.config import ebpf_conf, network_viewer
 
 N = 7
 NAMES = ("tcp4-client", "tcp6-client", "tcp4-mapped-client", "tcp4-server", "tcp6-server", "udp4-client", "udp6-client")
-SOME = [work for work in WORKS if work.name in NAMES]
-PORT = {work.name: work.port for work in SOME}
-THERE = {"4": "10.77.0.2", "6": "fd77::2"}
+SOME = [case for case in CASES if case.name in NAMES]
+PORT = {case.name: case.port for case in SOME}
 
 
-def settled(tmp_path, text):
+def viewer_of(tmp_path, text):
+    """The network viewer's settings of these lines of ebpf.conf."""
     path = tmp_path / "ebpf.conf"
     path.write_text("[network viewer]\n" + text)
-    wanted, messages = ebpf_conf.load([str(path)])
-    found, said = network_viewer.settle(wanted, {}, "")
-    assert messages + said == []
-    return found
+    settings, messages = ebpf_conf.load([str(path)])
+    viewer, more_messages = network_viewer.settle(settings, {}, "")
+    assert messages + more_messages == []
+    return viewer
 
 
 @pytest.mark.parametrize("text, ports, networks", [
@@ -31,7 +32,7 @@ def settled(tmp_path, text):
     ("ips = *\nports = !%d !%d-%d" % (PORT["tcp4-client"], PORT["tcp4-server"], PORT["tcp6-server"]),
      set(PORT.values()) - {PORT["tcp4-client"]} - set(range(PORT["tcp4-server"], PORT["tcp6-server"] + 1)),
      ["0.0.0.0/0", "::/0"]),
-    # a service port, not one that a client was given: 1024 and below
+    # the service's port counts, not the client's
     ("ips = *\nports = 1-1024", set(), ["0.0.0.0/0", "::/0"]),
     ("ports = *", set(PORT.values()), ["10.0.0.0/8", "fc00::/7"]),
     ("ips = 10.77.0.0/29", set(PORT.values()), ["10.77.0.0/29"]),
@@ -39,54 +40,58 @@ def settled(tmp_path, text):
     ("ips = fd77::-fd77::2", set(PORT.values()), ["fd77::/16"]),
     ("ips = 10.77.0.3-10.78.0.0 10.0.0.0/10 !10.77.0.0/31", set(PORT.values()), []),
 ])
-def test_filters(pair, tmp_path, text, ports, networks):
-    """`ports` and `networks` are those that pass, as people read the line."""
-    found = settled(tmp_path, text)
+def test_only_traffic_that_passes_the_filters_is_in_rows(pair, tmp_path, text, ports, networks):
+    """`ports` and `networks` are those that pass."""
+    viewer = viewer_of(tmp_path, text)
     for _ in range(TRIES):
-        network = Network("auto", "entry", pair[0], network_viewer.sizes(found, True),
-                          {"ports": found.ports, "networks": found.networks})
+        network = AttachedNetwork("auto", "entry", pair[0], network_viewer.sizes(viewer, True),
+                                  {"ports": viewer.ports, "networks": viewer.networks})
         try:
-            wanted = traffic(pair, ports, networks)
+            expected = run_cases(pair, ports, networks)
             counters, rows = network.counts()
             missed = network.missed()
         finally:
             network.close()
         if not missed:
             break
-    assert rows == wanted
-    for side in ("out", "in"):
+    assert_counts(by_dimension(rows), by_dimension(expected), "auto", "entry")
+    assert set(rows) == set(expected)
+    totals, sums = {"tcp_send_calls": counters["tcp_send_calls"]}, {"tcp_send_calls": 5 * N}  # filters do not hold for calls
+    for direction in ("out", "in"):
         for place, what in enumerate(("sent", "sent_packets", "received", "received_packets")):
-            total = counters["tcp_%s_%s" % (side, what)] + counters["udp_%s_%s" % (side, what)]
-            assert total == sum(values[place] for row, values in wanted.items() if row[0] == side)
-    assert counters["tcp_send_calls"] == 5 * N  # the host's own counters know no filter
+            name = "%s_%s" % (direction, what)
+            totals[name] = counters["tcp_" + name] + counters["udp_" + name]
+            sums[name] = sum(values[place] for row, values in expected.items() if row[0] == direction)
+    assert_counts(of_counters(totals), of_counters(sums), "auto", "entry")
 
 
-def traffic(pair, ports, networks):
-    """Talk, and the rows that are to be counted of it."""
-    wanted = {}
-    for work in SOME:
-        outcome = talk(*pair, work, N, COMM)
-        rows = expected(work, N, outcome)[1]
-        address = ipaddress.ip_address(THERE["6" if "6-" in work.name else "4"])
-        if work.port in ports and any(address in ipaddress.ip_network(one) for one in networks):
-            wanted.update(rows)
-    return wanted
+def run_cases(pair, ports, networks):
+    """Run all cases. The rows of those whose port and address pass."""
+    found = {}
+    for case in SOME:
+        _, rows = expected_counts(case, N, run_case(*pair, case, N, COMM))
+        address = ipaddress.ip_address(PEER6 if "6-" in case.name else PEER4)
+        if case.port in ports and any(address in ipaddress.ip_network(network) for network in networks):
+            found.update(rows)
+    return found
 
 
-def test_a_server_that_was_there_before_us(pair):
-    """Sockets that listened and were connected before the programs came: the socket diagnosis knows the side."""
+def test_sockets_that_are_older_than_the_programs_count_as_inbound(pair):
+    """They listened and were connected before the programs were attached: socket diagnosis tells which side serves."""
     here, there = pair
     ready, go = os.pipe(), os.pipe()
     server = here.start(serve, ready[1], go[0])
     os.read(ready[0], 1)
-    client = there.start(ask, here.v4, ready[1])
+    client = there.start(connect, here.v4, ready[1])
     os.read(ready[0], 1)
-    network = Network("auto", "entry", here)
+    network = AttachedNetwork("auto", "entry", here)
     try:
         os.write(go[1], b".")
         network_namespaces.results(server, client)
-        assert network.counts()[1] == {("in", "TCP", OLD_PORT, None): (5 * N, N, 3 * N, N),
-                                       ("in", "UDP", OLD_PORT, None): (5, 1, 0, 0)}
+        _, rows = network.counts()
+        expected = {("in", "TCP", OLD_PORT, None): (5 * N, N, 3 * N, N), ("in", "UDP", OLD_PORT, None): (5, 1, 0, 0)}
+        assert_counts(by_dimension(rows), by_dimension(expected), "auto", "entry")
+        assert set(rows) == set(expected)
     finally:
         network.close()
         for descriptor in (*ready, *go):
@@ -101,19 +106,19 @@ def serve(ready, go):
     with socket.create_server(("", OLD_PORT)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.bind(("", OLD_PORT))
         os.write(ready, b".")
-        wire, address = listener.accept()
-        with wire:
+        connection, address = listener.accept()
+        with connection:
             os.read(go, 1)
-            datagrams.sendto(b"12345", (address[0], 9))  # it speaks first, but serves
+            datagrams.sendto(b"12345", (address[0], 9))  # the server sends the first datagram
             for _ in range(N):
-                wire.sendall(b"12345")
-                assert len(wire.recv(3, socket.MSG_WAITALL)) == 3
+                connection.sendall(b"12345")
+                assert len(connection.recv(3, socket.MSG_WAITALL)) == 3
 
 
-def ask(address, ready):
+def connect(address, ready):
     import socket
-    with socket.create_connection((address, OLD_PORT)) as wire:
+    with socket.create_connection((address, OLD_PORT)) as connection:
         os.write(ready, b".")
         for _ in range(N):
-            assert len(wire.recv(5, socket.MSG_WAITALL)) == 5
-            wire.sendall(b"123")
+            assert len(connection.recv(5, socket.MSG_WAITALL)) == 5
+            connection.sendall(b"123")

@@ -1,12 +1,12 @@
-"""A client and a server that we did not write: what iperf3 says that it has sent, we say, too."""
+"""A client and a server of another project: the rows have the bytes that iperf3 reports."""
 import json
 import os
 import shutil
 import subprocess
 
 from harness.attached import STOCK_KERNEL
+from harness.attached_network import AttachedNetwork
 import pytest
-from test_network_counts import Network
 
 LENGTH = ("-n", "20000003")  # bytes
 CONTROL = 20_000  # bytes at most of iperf3's other connection, to the same port
@@ -23,30 +23,30 @@ def iperf(*arguments):
 @pytest.mark.parametrize("options, key", [
     (LENGTH, "TCP"), (("-R", "-t", "1"), "TCP"),  # with -R and -n iperf3 3.9 does not end
     ((*LENGTH, "-u", "-b", "500M"), "UDP"), ((*LENGTH, "-6"), "TCP")], ids=["tcp", "reverse", "udp", "ipv6"])
-def test_iperf3(pair, options, key):
+def test_rows_have_the_bytes_that_iperf3_reports(pair, options, key):
     here, there = pair
-    network = Network("auto", "return", here)
+    network = AttachedNetwork("auto", "return", here)
     try:
         server = there.start(os.execvp, "iperf3", ["iperf3", "-s"])
         while not there.run(is_served):
             pass
         address = there.v6 if "-6" in options else there.v4
-        said = json.loads(here.run(iperf, "-c", address, "-J", *options))["end"]
+        report = json.loads(here.run(iperf, "-c", address, "-J", *options))["end"]
         server.kill()
         counters, rows = network.counts()
     finally:
         network.close()
     row = rows["out", key, 5201, address]
-    ours = row[2] if "-R" in options else row[0]
+    counted = row[2] if "-R" in options else row[0]
     if key == "UDP":
-        sent = received = said["sum"]["bytes"]
-    else:  # what it receives after its end it does not count
-        sent, received = said["sum_sent"]["bytes"], said["sum_received" if "-R" in options else "sum_sent"]["bytes"]
-    assert received <= ours <= sent + CONTROL
+        sent = received = report["sum"]["bytes"]
+    else:  # iperf3 does not count what it receives after its end
+        sent, received = report["sum_sent"]["bytes"], report["sum_received" if "-R" in options else "sum_sent"]["bytes"]
+    assert received <= counted <= sent + CONTROL
     if key == "TCP":  # the kernel's own count of retransmitted segments; one call can send several again
         assert counters["tcp_retransmit"] <= here.retransmissions()
 
 
 def is_served():
-    """Whether somebody listens on the port of iperf3 (state 0A)."""
+    """Whether a socket listens on the port of iperf3 (state 0A)."""
     return any(":1451 " in line and " 0A " in line for name in ("tcp", "tcp6") for line in open("/proc/net/" + name))

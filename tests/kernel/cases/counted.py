@@ -61,7 +61,7 @@ COUNTED = (
 )
 
 
-def expected(case, dimension, methods, mode):
+def added_by(case, dimension, methods, mode):
     """What one event of the case adds to the dimension, whose hooks are attached by `methods`, in this load mode."""
     found = 0
     for row in COUNTED:

@@ -18,11 +18,11 @@ FIRST_PORT = 7001
 class Case(NamedTuple):
     """`work` is a function of (peer, n) on the measured host, `peer_work` one on the other host, or None.
 
-    What one event adds: `adds` is {counter: count}, `rows` {(direction, protocol, remote address or None for inbound):
-    values as in exact_counts.ROW}. `once` is {counter: count} for all events together. Counters in `from_calls` depend on the
-    kernel's buffers: what the workload's own calls returned is expected of them, and of the rows. `on_system_calls` replaces
-    `adds` where hooks are on system calls. `kernel` is {counter of /proc/net: count for one event} where the calls do not
-    tell, `kernel_at_least` the same as lower bounds; tcp_retransmit is compared with Host.retransmissions().
+    `adds` is {counter: what one event adds}, `rows` {(direction, protocol, remote address or None for inbound): values as in
+    exact_counts.ROW}, `once` {counter: count} for all events together. Counters in `from_calls` depend on the kernel's
+    buffers: what the workload's own calls returned is expected of them, and of the rows. `on_system_calls` replaces `adds`
+    where hooks are on system calls. `kernel` is {counter of /proc/net: count for one event} where the calls do not tell,
+    `kernel_at_least` the same as lower bounds; tcp_retransmit is compared with Host.retransmissions().
     """
     name: str
     work: object

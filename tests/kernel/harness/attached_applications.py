@@ -1,4 +1,4 @@
-"""The plugin's parts with a row for each application, in this process: what is loaded, the collector's tick, the rows."""
+"""All groups with a row for each application, attached and read in this process; and processes of given names."""
 import contextlib
 import ctypes
 import functools
@@ -8,6 +8,8 @@ import signal
 import time
 
 from harness.attached import COMM, STOCK_KERNEL, counters_of, load
+from harness.attached_network import TRIES
+from harness.exact_counts import assert_counts
 from harness.leaks import ids
 from harness.plugin_process import PATIENCE, Plugin
 import pytest
@@ -27,7 +29,7 @@ from ebpf_plugin.model import declared
 from ebpf_plugin.model.select import select_application_charts, select_charts
 
 PID = os.getpid()
-# Names of this test run alone. What stands behind *inside* is uncertain until the command line is read.
+# Names of this test run only. Patterns after *inside* are decided by the command line.
 CONF = """
 kernel: kthreadd
 alpha: wa{0}*
@@ -37,23 +39,22 @@ rest: not-counted
 gamma: *inside{0}*
 delta: wd{0}
 """.format(PID, COMM)
-ALPHA, BETA, DELTA, EPSILON, NOBODY_S = ("%s%d" % (name, PID) for name in ("wa", "wb", "wd", "we", "wz"))
-NEW_NAMES = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # names of alpha that nobody has had before
-RCU = 15  # seconds; a lazy one takes 10 (see test_counts.py)
-TRIES = 5  # see test_network_counts.py
-ROOM = 32768  # of processes
+ALPHA, BETA, DELTA, EPSILON, UNGROUPED = ("%s%d" % (name, PID) for name in ("wa", "wb", "wd", "we", "wz"))
+NEW_NAMES = map("{}-{}".format, itertools.repeat(ALPHA), itertools.count())  # of alpha, each one new
+RCU_SECONDS = 15  # a lazy RCU takes 10 (see test_counts.py)
+MAX_PROCESSES = 32768
 LEAST_SIZES = {"CONNECTIONS": 0}
 
 
 class Applications:
-    """What is loaded for one attach method and mode, and what the rows say now."""
+    """All groups attached by one method in one load mode, and the counters of each application."""
 
     def __init__(self, method, mode):
         self.mode = mode
         found, messages = apps_groups.parse(CONF)
         assert not messages
         self.names = found.names
-        self.loaded = load(GROUPS, mode, method, {}, {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": ROOM})
+        self.loaded = load(GROUPS, mode, method, {}, {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": MAX_PROCESSES})
         self.tables = self.loaded.tables
         self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
         self.host_charts = select_charts(GROUPS, mode, self.loaded.hooks)
@@ -64,49 +65,50 @@ class Applications:
         self._counters = counters_of(self.loaded, APPS, RowSet())
         self._apps = applications.Applications(
             {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
-             "charts": declared.pack(self.charts), "processes": ROOM}, self.readers, self._rows)
+             "charts": declared.pack(self.charts), "processes": MAX_PROCESSES}, self.readers, self._rows)
 
-    def read(self):
+    def host_counters(self):
         """{group: counters of the host}"""
         self._rows.refresh()
         return {name: reader.read() for name, reader in self.readers.items()}
 
     def tick(self):
-        """What the collector does once in a second, but for showing: {chart: {row's id: value}}"""
-        counters = {**self.read(), "apps": self._counters.read()}
+        """A tick of the collector without outputs: {chart: {application's id: value}}"""
+        counters = {**self.host_counters(), "apps": self._counters.read()}
         return {chart.id: dict(zip((dimension.id for dimension in chart.dimensions), values))
                 for chart, values in self._apps.tick(time.monotonic(), counters)}
 
-    def full(self):
-        """How many processes had no room."""
+    def processes_without_room(self):
+        """The number of processes that had no room in the table."""
         return self._counters.read()[0]
 
     def missed(self):
-        """Events that the kernel says that it has not told the programs of."""
+        """The number of events on which the kernel did not run the programs."""
         return sum(self._missed.counts().values())
 
-    def settle(self):
-        """Ticks until nobody is to be looked at: others on this machine execute programs, too."""
+    def place_all(self):
+        """Tick until every process is placed in an application: others on this machine execute programs, too."""
         while list(HashMap(self.tables["apps_asked"], 4, QUESTION.format, MAX_QUESTIONS).rows()):
             self.tick()
 
     def values(self):
-        """{(application, chart): value so far}, of all charts of all applications."""
-        self.read()
+        """{(application, chart): value}, of all charts of all applications."""
+        self.host_counters()
         return {(self.names[row], chart.id): sum(counters[place] for place in chart.dimensions[0].plus)
                 for chart in self.charts for row, counters in self.readers[chart.group].values.items()}
 
     def methods(self, chart):
+        """The attach methods of the chart's hooks."""
         return next(each.dimensions[0].methods for each in self.charts if each.id == chart)
 
-    def table(self):
-        """{pid: (name of its application, address of its task)}, of all processes that the kernel's side knows."""
-        rows = HashMap(self.tables["applications"], 4, APPLICATION.format, ROOM).rows()
+    def placed(self):
+        """{pid: (name of its application, address of its task)}, of all processes in the kernel's table."""
+        rows = HashMap(self.tables["applications"], 4, APPLICATION.format, MAX_PROCESSES).rows()
         return {int.from_bytes(key, "little"): (self.names[row], task) for key, (row, _, task) in rows}
 
-    def of(self, pid):
-        """The name of the process's application, None if the process is not known."""
-        return self.table().get(pid, (None,))[0]
+    def application_of(self, pid):
+        """The name of the process's application, None if the process is not in the table."""
+        return self.placed().get(pid, (None,))[0]
 
     def close(self):
         for descriptor in self.loaded.descriptors:
@@ -115,8 +117,8 @@ class Applications:
         self.readers = self._counters = self._apps = self._rows = None  # as long as counters are mapped, their maps stay
 
 
-def until(condition, seconds=RCU):
-    """Whether it has come true."""
+def until(condition, seconds=RCU_SECONDS):
+    """Whether condition() has become true."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -125,33 +127,33 @@ def until(condition, seconds=RCU):
     return True
 
 
-def exact(test):
-    """A test of `apps` and `stage`. It is repeated if the kernel says that it has kept an event from the programs."""
+def repeat_if_events_were_missed(test):
+    """A test of `apps` and `processes`. It is repeated if the kernel did not run the programs on an event."""
     @functools.wraps(test)
-    def repeated(apps, stage, **more):
+    def repeated(apps, processes, **more):
         for _ in range(TRIES - 1):
             missed = apps.missed()
             try:
-                return test(apps=apps, stage=stage, **more)
+                return test(apps=apps, processes=processes, **more)
             except AssertionError:
                 if apps.missed() == missed:
                     raise
-            stage.clear()
-            time.sleep(2)  # until their releases have been told
-            apps.settle()
-        return test(apps=apps, stage=stage, **more)
+            processes.kill_all()
+            time.sleep(2)  # until their releases are counted
+            apps.place_all()
+        return test(apps=apps, processes=processes, **more)
     return repeated
 
 
 def rcu_barrier():
-    """All that waits for RCU is done now, releases among it. Where the kernel cannot be told so (5.10), it comes in time."""
+    """Run everything that waits for RCU, releases among it. 5.10 has no such parameter: there it comes in time."""
     with contextlib.suppress(OSError):
         with open("/sys/module/rcutree/parameters/do_rcu_barrier", "w", encoding="ascii") as file:
             file.write("1")
 
 
 class Growth:
-    """What the rows of the test's own applications have grown by since this was made."""
+    """What the counts of the test's own applications have grown by since this was made."""
 
     def __init__(self, apps, without=("other", "rest", "kernel")):
         self._apps, self._without, self._missed, self._before = apps, without, apps.missed(), apps.values()
@@ -161,9 +163,9 @@ class Growth:
         return {key: value - self._before.get(key, 0) for key, value in self._apps.values().items()
                 if value != self._before.get(key, 0) and key[0] not in self._without and key[1] in self._charts}
 
-    def expect(self, expected, without=()):
-        """Exactly this, {(application, chart): value}; what the mode does not have is left out. Zeros need not be said.
-        Of the charts `without` nothing is said, but they are waited for: what comes later would be the next test's."""
+    def assert_exactly(self, expected, without=()):
+        """They have grown by exactly this, {(application, chart): value}; what is not named is 0, charts that the mode does
+        not have are left out. Charts `without` are waited for, not compared: what comes later would be the next test's."""
         def all_came():
             grown = self.grown()
             return all(chart_total(grown, chart) >= chart_total(expected, chart) for chart in without)
@@ -176,20 +178,19 @@ class Growth:
         if not until(lambda: self.grown() == expected, 0.5):
             rcu_barrier()
             hopeless = releases_missed_by_kernel(self.grown(), expected) or self._apps.missed() != self._missed
-            until(lambda: self.grown() == expected, 2 if hopeless else RCU)
+            until(lambda: self.grown() == expected, 2 if hopeless else RCU_SECONDS)
         time.sleep(0.02)
         grown = self.grown()
         missing = releases_missed_by_kernel(grown, expected)
         if missing:
-            pytest.skip("a kernel that runs BPF programs on top of every task (%d releases missed)" % missing)
-        mistakes = wrong(grown, expected)
-        assert not mistakes, "(application, chart): (what it is, what it should be): %s" % mistakes
+            pytest.skip("a kernel that runs BPF programs in every task (%d releases missed)" % missing)
+        methods = {"%s.%s" % (chart, application): self._apps.methods(chart) for application, chart in {**grown, **expected}}
+        assert_counts(by_chart(grown), by_chart(expected), methods, self._apps.mode)
 
 
-def wrong(grown, expected):
-    """{(application, chart): (what it is, what it should be)}"""
-    both = {key: (grown.get(key, 0), expected.get(key, 0)) for key in {**grown, **expected}}
-    return {key: pair for key, pair in both.items() if pair[0] != pair[1]}
+def by_chart(values):
+    """{"chart.application": value}"""
+    return {"%s.%s" % (chart, application): value for (application, chart), value in values.items()}
 
 
 def chart_total(values, chart):
@@ -198,24 +199,24 @@ def chart_total(values, chart):
 
 
 def releases_missed_by_kernel(grown, expected):
-    """How many, if that is all that is wrong and the kernel may be to blame: one that does not run BPF programs on top of
-    every task misses 1 release in 1000 (see attached.FtraceReleases), under load 1 in 80."""
+    """The number of missing releases, if nothing else differs and the kernel may be the reason: one that does not run BPF
+    programs in every task misses 1 release in 1000 (see attached.FtraceReleases), under load 1 in 80."""
     def others(values):
         return {key: value for key, value in values.items() if key[1] != "task_close"}
 
     releases = chart_total(expected, "task_close")
     missing = releases - chart_total(grown, "task_close")
-    blamed = not STOCK_KERNEL and others(grown) == others(expected) and 0 < missing <= 2 + releases // 20
-    return missing if blamed else 0
+    excused = not STOCK_KERNEL and others(grown) == others(expected) and 0 < missing <= 2 + releases // 20
+    return missing if excused else 0
 
 
 def closes_add(**applications):
-    """What so many calls of elf.closes() add."""
+    """What elf.closes() adds: {application: number of calls}."""
     return {(name, chart): n for name, n in applications.items() for chart in ("file_closed", "file_close_error")}
 
 
 def summed(*expected):
-    """The sum of several."""
+    """The sum of several {key: value}."""
     found = {}
     for each in expected:
         for key, value in each.items():
@@ -223,33 +224,34 @@ def summed(*expected):
     return found
 
 
-def ends(name, tasks=1):
+def ends_add(name, tasks=1):
+    """What the end of so many tasks adds to the application."""
     return {(name, "task_exit"): tasks, (name, "task_close"): tasks}
 
 
-class Stage(Programs):
-    """Programs that run, and are killed at the end."""
+class Processes(Programs):
+    """Processes of programs of any name; they are killed at the end of the test."""
 
     def __init__(self):
         super().__init__()
         self._started = []
 
     def start(self, path, *arguments):
-        """The process id of a new child of ours."""
+        """The process id of a new child."""
         self._started.append(os.posix_spawn(path, [path, *arguments], {}))
         return self._started[-1]
 
-    def stopped(self, pid):
-        """Wait until our child has stopped itself."""
+    def wait_until_stopped(self, pid):
+        """Wait until the child has stopped itself."""
         _, status = os.waitpid(pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), status
 
     @staticmethod
-    def go_on(pid):
+    def resume(pid):
         os.kill(pid, signal.SIGCONT)
 
-    def ended(self, pid):
-        """Wait until our child has ended, well."""
+    def wait_until_ended(self, pid):
+        """Wait until the child has ended with status 0."""
         self._started.remove(pid)
         _, status = os.waitpid(pid, 0)
         assert status == 0, status
@@ -259,11 +261,21 @@ class Stage(Programs):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
-    def play(self, path, *arguments):
-        self.ended(self.start(path, *arguments))
+    def run_until_stopped(self, path, *arguments):
+        """The process id of a new child, which has stopped itself."""
+        pid = self.start(path, *arguments)
+        self.wait_until_stopped(pid)
+        return pid
 
-    def find(self, name):
-        """The process id of who has this name and has stopped, as soon as there is one. It is our child, or becomes one."""
+    def run_to_end(self, pid):
+        self.resume(pid)
+        self.wait_until_ended(pid)
+
+    def run(self, path, *arguments):
+        self.wait_until_ended(self.start(path, *arguments))
+
+    def adopt_stopped(self, name):
+        """The process id of a stopped process of this name, as soon as there is one. It is a child, or becomes one."""
         found = []
 
         def look():
@@ -274,18 +286,18 @@ class Stage(Programs):
         self._started.append(found[0])
         return found[0]
 
-    def clear(self):
+    def kill_all(self):
         for pid in list(self._started):
             self.kill(pid)
             rcu_barrier()  # its release is not the next test's
 
     def __exit__(self, *whatever):
-        self.clear()
+        self.kill_all()
         super().__exit__(*whatever)
 
 
 def missed_by_all_programs():
-    """What Applications.missed() says, of all programs in the kernel."""
+    """As Applications.missed(), of all programs in the kernel."""
     found = 0
     for number in ids(11):  # BPF_PROG_GET_NEXT_ID
         with contextlib.suppress(FileNotFoundError):
@@ -298,7 +310,7 @@ def missed_by_all_programs():
 
 @contextlib.contextmanager
 def as_subreaper():
-    """Who loses its parent becomes our child."""
+    """Meanwhile a descendant that loses its parent becomes a child of this process."""
     subreaper, prctl = 36, ctypes.CDLL(None).prctl
     prctl(subreaper, 1, 0, 0, 0)
     try:
@@ -311,8 +323,8 @@ def process_state(pid):
     return procfs.read("/proc/%d/stat" % pid).rpartition(") ")[2][:1]
 
 
-class Command(Plugin):
-    """The whole command with an ebpf.conf and an apps_groups.conf in `directory`, for everybody's events."""
+class PluginWithApplications(Plugin):
+    """The plugin with an ebpf.conf and an apps_groups.conf in `directory`. It counts the events of all processes."""
 
     block = "BEGIN ebpf.file_descriptor"  # the first of a tick
 
@@ -323,11 +335,11 @@ class Command(Plugin):
                          environment={"EBPF_PLUGIN_TEST_COMM": "", "EBPF_PLUGIN_TEST_INTERVAL": "0.25", **dict(environment)})
 
     def until(self, condition, patience=PATIENCE):
-        """With applications the C text is the longest of all, and an emulated machine may have half a processor."""
+        """With applications loading takes longest, and an emulated machine may have half a processor."""
         super().until(condition, 3 * patience)
 
-    def said(self):
-        """[{chart: {dimension: value}}] of each tick that is complete."""
+    def complete_ticks(self):
+        """[{chart: {dimension: value}}], of each complete tick."""
         ticks, chart = [], None
         for line in self.lines:
             words = line.split()
@@ -339,8 +351,8 @@ class Command(Plugin):
                 chart[words[1]] = int(words[3])
         return ticks[:-1]
 
-    def end(self):
-        """What it has said on stderr."""
+    def terminate(self):
+        """Its log, after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         assert self.ended()[0] == 0
         return self.stderr()

@@ -1,4 +1,4 @@
-"""How counts are compared: exactly. Each difference is one line with chart, dimension, expected, seen, attach method, kernel."""
+"""Exact comparison of counts. Each difference is a line of chart, dimension, expected, seen, attach method, kernel."""
 import os
 
 ROW = ("sent_bytes", "sent_packets", "recv_bytes", "recv_packets")  # of a group of connections

@@ -148,6 +148,35 @@ def request_at_once(ip):
     return work
 
 
+def retransmit_as_server(ip):
+    """As retransmit(), by the process that has accepted the connections."""
+    def work(peer, n):
+        listener = peer.tcp(ip).serve(ip, peer.port)
+        peer.signal()
+        socks = [listener.accept() for _ in range(n)]
+        with peer.host.cut(peer.other, "neighbour"):
+            for sock in socks:
+                expect(sock.send(ASK), ASK)
+        for sock in socks:
+            expect(sock.recv_all(ANSWER), ANSWER)
+            sock.close()
+    return work
+
+
+def answer_server(ip):
+    """The client of retransmit_as_server()."""
+    def work(peer, n):
+        peer.wait()
+        socks = [peer.tcp(ip) for _ in range(n)]
+        for sock in socks:
+            expect(sock.connect(ip.address_of(peer.other), peer.port), 0)
+        for sock in socks:
+            expect(sock.recv_all(ASK), ASK)
+            expect(sock.send(ANSWER), ANSWER)
+            sock.close()
+    return work
+
+
 def answer_in_turn(ip):
     def work(peer, n):
         listener = peer.tcp(ip).serve(ip, peer.port)
