@@ -2,8 +2,12 @@
 import os
 import sys
 
+import pytest
+
 TESTS = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(TESTS), "plugin"), os.path.join(TESTS, "unit")]
+# pytest shows the values of their asserts, too
+pytest.register_assert_rewrite("cases", "harness", "workloads")
 
 
 def pytest_addoption(parser):

@@ -2,10 +2,9 @@
 import pathlib
 import re
 
+from harness.plugin_process import Plugin
 from line_parser import Fault, Parser, split
 import pytest
-
-from harness.plugin_process import Plugin
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.txt"))
@@ -59,13 +58,13 @@ def test_golden(path):
 def test_live_it_heeds_no_call_of_a_function_and_quits_when_told():
     """Newer agents say QUIT, without an end of line, before they kill."""
     with Plugin("1") as plugin:
-        plugin.ticks(2)
+        plugin.read_ticks(2)
         plugin.process.stdin.write(b'FUNCTION tx 10 "x" "0x8" "method=none"\n')
         plugin.process.stdin.flush()
-        plugin.ticks(1)
+        plugin.read_ticks(1)
         plugin.process.stdin.write(b"QUIT")
         plugin.process.stdin.flush()
         rest = plugin.process.stdout.read()
-        assert plugin.ended()[0] == 0
+        assert plugin.wait_for_end()[0] == 0
         found = parsed("".join(line + "\n" for line in plugin.lines).encode() + rest)
     assert len(found.samples) > 2 * len(found.charts) and set(name for name, *_ in found.samples) == set(found.charts)

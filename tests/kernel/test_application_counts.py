@@ -521,12 +521,12 @@ HOST_DIMENSION = {
 def test_the_plugin_sends_exact_counts_of_applications(tmp_path):
     """In load mode entry, with new dimensions meanwhile."""
     with Processes() as processes, PluginWithApplications(tmp_path) as plugin:
-        plugin.ticks(3)
+        plugin.read_ticks(3)
         processes.run(processes.write(BETA, elf.closes(N)))
         pid = processes.run_until_stopped(processes.write(ALPHA + "-cmd", elf.stop(), elf.closes(M)))
-        plugin.ticks(3)
+        plugin.read_ticks(3)
         processes.run_to_end(pid)
-        plugin.ticks(4)
+        plugin.read_ticks(4)
         ticks = plugin.complete_ticks()
         seen = {chart + "." + application: ticks[-1]["apps." + chart][application]
                 for chart in ("file_closed", "task_exit") for application in ("alpha", "beta")}
@@ -543,8 +543,9 @@ def test_the_plugin_sends_exact_counts_of_applications(tmp_path):
         for before, now in zip(ticks, ticks[1:]):
             for chart, (host, dimension) in HOST_DIMENSION.items():
                 if set(now[chart]) == set(before[chart]):  # without new dimensions the host is the sum of its applications
-                    assert_counts({chart + ".sum": total(now, chart)}, {chart + ".sum": now[host][dimension]}, "auto", "entry")
-        # no chart has what was counted while the plugin started: the agent begins with the difference of the first two values
+                    sums, expected = {chart + ".sum": total(now, chart)}, {chart + ".sum": now[host][dimension]}
+                    assert_counts(sums, expected, "auto", "entry")
+        # what was counted while the plugin started is in no chart: the agent begins with the second value's difference
         first, second = ticks[:2]
         for chart, (host, dimension) in HOST_DIMENSION.items():
             if set(first[chart]) == set(second[chart]):
@@ -567,11 +568,11 @@ def test_processes_without_room_in_the_table_count_as_other(tmp_path):
     for _ in range(TRIES):
         with Processes() as processes, PluginWithApplications(
                 tmp_path, options="[global]\npid table size = 64\n", environment={"EBPF_PLUGIN_TEST_COMM": BETA}) as plugin:
-            plugin.ticks(2)
+            plugin.read_ticks(2)
             missed = missed_by_all_programs()
             for _ in range(times):
                 processes.run(processes.write(BETA, *[elf.forked(elf.closes(7))] * n, elf.waits(n)))
-                plugin.ticks(3)
+                plugin.read_ticks(3)
             last = plugin.complete_ticks()[-1]
             counted = {chart: total(last, "apps." + chart) for chart in expected}
             missed = missed_by_all_programs() - missed
@@ -612,15 +613,15 @@ def test_processes_are_in_the_groups_of_netdata_s_own_file(netdata_s_groups, tmp
         for pid in running:
             processes.wait_until_stopped(pid)
         with PluginWithApplications(tmp_path, conf=netdata_s_groups) as plugin:
-            plugin.ticks(2)
+            plugin.read_ticks(2)
             for pid in running:
                 processes.run_to_end(pid)
             started = [processes.start(processes.write(name, elf.stop(), elf.closes(M))) for name in after]
-            plugin.ticks(3)  # names that only a pattern fits are placed at a tick
+            plugin.read_ticks(3)  # names that only a pattern fits are placed at a tick
             for pid in started:
                 processes.wait_until_stopped(pid)
                 processes.run_to_end(pid)
-            plugin.ticks(3)
+            plugin.read_ticks(3)
             last = plugin.complete_ticks()[-1]
             counted = last["apps.file_closed"]
             expected = {}

@@ -1,8 +1,9 @@
-"""The charts of control groups: exactly N events of a process in a unit, in the unit's dimension, and nothing is lost."""
+"""N events of a process in a unit add exactly N to the unit's dimension, and `other` has the rest of the host."""
 import os
 import subprocess
 
 from harness.attached import COMM, STOCK_KERNEL
+from harness.exact_counts import assert_counts
 from harness.plugin_process import Plugin
 import pytest
 from workloads import syscalls
@@ -16,7 +17,7 @@ UNIT = "ebpf-test-%d" % os.getpid()
 
 @pytest.fixture
 def unit(tmp_path):
-    """The directory of a control group as systemd makes them, with one below it."""
+    """The directory of a unit's control group as systemd makes it, with another one below."""
     mount, mounted = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts")), ""
     if not mount:
         mount = mounted = str(tmp_path / "cgroup2")
@@ -51,22 +52,21 @@ def closes(*directories):
     return run
 
 
-def test_a_unit(unit, tmp_path):
+def test_n_events_add_exactly_n_to_the_unit(unit, tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "ebpf.conf").write_text("[global]\ncgroups = yes\n")
     with Plugin("1", "-p", "-g", "--config", str(tmp_path / "conf")) as plugin:
-        plugin.ticks(2)
-        syscalls.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # the kernel gets to know them
+        plugin.read_ticks(2)
+        syscalls.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # then the unit has a row
         syscalls.run(closes(unit), COMM, N, tmp_path)
-        plugin.ticks(3)
-        before = plugin.last()
+        plugin.read_ticks(3)
+        before = plugin.last_values()
         for directory in (unit, unit + "/below"):
             syscalls.run(closes(directory), COMM, N, tmp_path)
-        plugin.ticks(2)
-        after = plugin.last()
-        grown = {name: after[name] - before.get(name, 0) for name in after}
-        assert grown["file_closed.%s" % UNIT] == grown["file_descriptor.close"] == 2 * N
-        assert grown["file_closed.other"] == 0
-        closed = [value for name, value in after.items() if name.startswith("file_closed.")]
-        assert sum(closed) == after["file_descriptor.close"]
+        plugin.read_ticks(2)
+        after = plugin.last_values()
+        expected = {"file_closed.%s" % UNIT: 2 * N, "file_descriptor.close": 2 * N, "file_closed.other": 0}
+        assert_counts({name: after[name] - before.get(name, 0) for name in expected}, expected, "auto", "entry")
+        closed = sum(value for name, value in after.items() if name.startswith("file_closed."))
+        assert_counts({"file_closed.sum": closed}, {"file_closed.sum": after["file_descriptor.close"]}, "auto", "entry")
         assert "CHART cgroups.file_closed" in "\n".join(plugin.lines)

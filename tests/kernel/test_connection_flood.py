@@ -30,14 +30,14 @@ def test_a_flood_loses_no_byte_and_no_memory(network, tmp_path, protocol):
     with Plugin("1", "-n", "-g", "--config", str(tmp_path), environment={
             "EBPF_PLUGIN_TEST_NETNS": str(here.inum), "EBPF_PLUGIN_TEST_COMM": ""}) as plugin:
         plugin.block = "BEGIN ebpf.inbound_packets"
-        plugin.ticks(2)
+        plugin.read_ticks(2)
         sent = 0
         for number, other in enumerate(others):
             if number == 2:  # the map has been full, with addresses that are gone since
-                early = plugin.resident()
+                early = plugin.resident_kb()
             sent += flood(here, other, protocol, EVENTS, PORTS).counters[protocol + "_send_bytes"]
-            plugin.ticks(8)  # some addresses replace others on the charts now
-        late, last = plugin.resident(), plugin.last()
+            plugin.read_ticks(8)  # some addresses replace others on the charts now
+        late, last = plugin.resident_kb(), plugin.last_values()
         seen = {"outbound_bytes.sent": chart_sum(last, "outbound_bytes.", "_sent"),
                 protocol + "_bandwidth.sent": last[protocol + "_bandwidth.sent"],
                 "outbound_packets.sent": chart_sum(last, "outbound_packets.", "_sent")}

@@ -14,7 +14,7 @@ DEAD = (1 << 22) + 1  # no process gets a number above 2^22 (PID_MAX_LIMIT)
 
 @pytest.fixture
 def made(monkeypatch):
-    """made(name, process): the name of a kprobe event, made as the plugin does for this process. All are gone at the end."""
+    """made(name, process): the name of a kprobe event, made as the plugin does for this process; removed after the test."""
     skip_without_method("probe")
     skip_if_missing("" if os.path.exists(tracefs.root() + "/kprobe_events") else "tracefs without kprobe_events")
     skip_if_missing("a machine without an ebpf.plugin that runs" if tracefs.ours() else "")
@@ -43,20 +43,20 @@ def run(*arguments):
     return done.stdout, done.stderr, done.returncode
 
 
-def test_only_what_the_dead_left_and_nobody_uses_goes(made):
+def test_only_unused_events_of_dead_processes_are_removed(made):
     before = events()
     dead, used, running = made("dead", DEAD), made("used", DEAD), made("running", os.getpid())
     foreign = made("dead", DEAD, group="not_" + tracefs.GROUP)
-    left = "left %s: process %d (%s) runs\n" % (running, os.getpid(), procfs.read("/proc/self/comm").strip())
+    kept = "left %s: process %d (%s) runs\n" % (running, os.getpid(), procfs.read("/proc/self/comm").strip())
     user = bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, tracefs.event_id(used.replace("/", ":")))
     try:
         out, err, status = run()
     finally:
         os.close(user)
-    assert (out, status) == ("removed %s\n" % dead + left, 1)
+    assert (out, status) == ("removed %s\n" % dead + kept, 1)
     assert err == "not removed %s: the kernel refuses; a running program may use it\n" % used
     assert events() - before == {foreign, used, running}
-    assert run() == ("removed %s\n" % used + left, "", 0)
+    assert run() == ("removed %s\n" % used + kept, "", 0)
     assert run("--all") == ("removed %s\n" % running, "", 0)
     assert run("--all") == ("nothing to remove\n", "", 0)
     assert events() - before == {foreign}

@@ -54,7 +54,8 @@ class Applications:
         found, messages = apps_groups.parse(CONF)
         assert not messages
         self.names = found.names
-        self.loaded = load(GROUPS, mode, method, {}, {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": MAX_PROCESSES})
+        sizes = {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": MAX_PROCESSES}
+        self.loaded = load(GROUPS, mode, method, {}, sizes)
         self.tables = self.loaded.tables
         self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
         self.host_charts = select_charts(GROUPS, mode, self.loaded.hooks)
@@ -334,9 +335,9 @@ class PluginWithApplications(Plugin):
         super().__init__("1", "--config", str(directory), *arguments,
                          environment={"EBPF_PLUGIN_TEST_COMM": "", "EBPF_PLUGIN_TEST_INTERVAL": "0.25", **dict(environment)})
 
-    def until(self, condition, patience=PATIENCE):
+    def read_until(self, condition, patience=PATIENCE):
         """With applications loading takes longest, and an emulated machine may have half a processor."""
-        super().until(condition, 3 * patience)
+        super().read_until(condition, 3 * patience)
 
     def complete_ticks(self):
         """[{chart: {dimension: value}}], of each complete tick."""
@@ -354,5 +355,5 @@ class PluginWithApplications(Plugin):
     def terminate(self):
         """Its log, after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.ended()[0] == 0
+        assert self.wait_for_end()[0] == 0
         return self.stderr()

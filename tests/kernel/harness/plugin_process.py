@@ -32,7 +32,7 @@ class Plugin:
             **popen)
         self._rest, self.lines, self.blocks = b"", [], 0
 
-    def until(self, condition, patience=PATIENCE):
+    def read_until(self, condition, patience=PATIENCE):
         """Read until condition(lines) is true."""
         deadline = time.monotonic() + patience
         while not condition(self.lines):
@@ -51,14 +51,14 @@ class Plugin:
         self.blocks += sum(line.startswith(self.block) for line in whole)
         return bool(data)
 
-    def ticks(self, n):
+    def read_ticks(self, n):
         """Read until n ticks from now on have come."""
         while self._read(0):  # what was printed before this call
             pass
         have = self.blocks
-        self.until(lambda lines: self.blocks >= have + n, PATIENCE + n / 10)
+        self.read_until(lambda lines: self.blocks >= have + n, PATIENCE + n / 10)
 
-    def last(self):
+    def last_values(self):
         """{"chart.dimension": the last value that was set}"""
         found, chart = {}, None
         for line in self.lines:
@@ -69,7 +69,7 @@ class Plugin:
                 found["%s.%s" % (chart, words[1])] = int(words[3])
         return found
 
-    def resident(self):
+    def resident_kb(self):
         """Anonymous memory in kB. Not from `status`, which may be wrong by 64 pages for each CPU (6.2)."""
         rollup = pathlib.Path("/proc/%d/smaps_rollup" % self.process.pid).read_text()
         return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1))
@@ -79,7 +79,7 @@ class Plugin:
             return ""
         return self.process.stderr.read().decode()
 
-    def ended(self, within=10):
+    def wait_for_end(self, within=10):
         """(exit status, seconds until it ended)"""
         begun = time.monotonic()
         status = self.process.wait(within)

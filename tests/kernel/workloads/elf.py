@@ -1,7 +1,7 @@
-"""Programs that make exactly the system calls that they are told to, as files of any name: no libc, no dynamic linker,
-whose own opens and reads nobody could tell from the workload's. x86-64 only.
+"""Executables of any name that make exactly the given system calls, for x86-64: no C library and no dynamic linker, which
+would open and read files.
 
-A program is a list of parts, each of them machine code. A part that says `child` or `thread` has the parts of that one.
+A program is a list of parts, which are machine code. An argument `child` or `thread` has the parts of that task.
 """
 import os
 import struct
@@ -43,12 +43,12 @@ def put(data, at=BUFFER):
 
 
 def closes(times):
-    """Calls of close(2) that fail: they need nothing and change nothing."""
+    """Calls of close(2) that fail with EBADF."""
     return call("close", 1000000, times=times)
 
 
 def stop():
-    """The process stops itself; who wants it to go on sends SIGCONT."""
+    """The process stops itself, until SIGCONT."""
     # mov edi, eax; mov esi; mov eax; syscall
     numbers = struct.pack("=I", SIGSTOP), struct.pack("=I", NUMBERS["kill"])
     return call("getpid") + b"\x89\xc7\xbe%s\xb8%s\x0f\x05" % numbers
@@ -81,7 +81,7 @@ def vforked(child, times=1):
 
 
 def threaded(thread):
-    """A thread that does `thread`, while the first one goes on."""
+    """A thread that does `thread`, while the main thread continues."""
     return branch(call("clone", THREAD, STACK), thread)
 
 
@@ -90,7 +90,7 @@ def waits(children=1):
 
 
 def ignoring_children():
-    """Children are released as soon as they have ended."""
+    """SIGCHLD is ignored: children are released as soon as they end."""
     return put(struct.pack("=4Q", 1, 0, 0, 0)) + call("rt_sigaction", SIGCHLD, BUFFER, 0, 8)  # SIG_IGN
 
 
@@ -100,7 +100,7 @@ def named(name):
 
 
 def executes(path, *more):
-    """Goes on as another program."""
+    """execve(2) of another program."""
     at, words, argv = BUFFER + 1024, b"", []
     for word in (path, *more):
         argv.append(at + len(words))
@@ -124,7 +124,7 @@ class Programs:
         return os.path.join(self._directory.name, name)
 
     def write(self, name, *parts):
-        """A program of this name that does `parts` and ends. Returns its path."""
+        """The path of a program of this name that does `parts` and ends."""
         code = b"".join(parts) + end()
         size = HEADERS + len(code)
         assert size < BUFFER - AT

@@ -1,7 +1,7 @@
-"""Workloads of exactly N events. Each runs in a child process that carries the name that the programs look for, only while
-it makes the events: what it takes to prepare them and to clean up goes by another name and is not counted.
+"""Workloads of exactly N events. Each runs in a child process, which has the name that is counted only while it makes the
+events: preparation and cleaning up run under another name.
 
-System calls are made as they are: a library's wrapper may make more of them than it says.
+System calls are made by syscall(2): a wrapper of the C library may make other calls.
 """
 import _thread
 import ctypes
@@ -39,7 +39,7 @@ def call(name, *args):
 
 
 class Named:
-    """The process has the name that counts inside this block, and another one outside."""
+    """The process has the name that is counted inside this block, and another one outside."""
 
     def __init__(self, comm):
         self._comm = comm.encode()
@@ -52,7 +52,7 @@ class Named:
 
 
 def run(work, comm, n, directory):
-    """Run `work(Named, n, directory)` in a child; raise if it does not end well. Returns what the child's pipe said."""
+    """Run work(Named, n) in a child with this working directory; raise its error if it fails."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -68,15 +68,15 @@ def run(work, comm, n, directory):
             os._exit(status)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read().decode()
+        failure = pipe.read().decode()
     _, status = os.waitpid(child, 0)
     if status:
-        raise AssertionError("workload %s: status %d %s" % (work.__name__, status, said))
+        raise AssertionError("workload %s: status %d %s" % (work.__name__, status, failure))
 
 
 def repeat(name, expect, make):
-    """A workload: N times the system call `name` with the arguments make(i) after `prepare`, each with the result that
-    `expect` names (a number, or "ok" for anything that is no error)."""
+    """A workload: N times the system call `name` with the arguments make(i). Each result must be `expect`: a number, or "ok"
+    for any that is no error."""
     def work(named, n):
         arguments = [make(i) for i in range(n)]
         results = []
@@ -90,7 +90,7 @@ def repeat(name, expect, make):
 
 
 def prepared(prepare, work):
-    """`work` after prepare(n), which runs under the other name; its result is given to work as a third argument."""
+    """`work` after prepare(n), which runs under the other name; its result is the third argument of work."""
     def both(named, n):
         return work(named, n, prepare(n))
     both.__name__ = work.__name__
@@ -98,7 +98,7 @@ def prepared(prepare, work):
 
 
 def repeat_on(name, expect, prepare, make):
-    """As repeat(), with arguments make(what prepare(n) gave, i)."""
+    """As repeat(), with arguments make(what prepare(n) returned, i)."""
     def work(named, n, given):
         repeat(name, expect, lambda i: make(given, i))(named, n)
     work.__name__ = name
@@ -130,7 +130,7 @@ def empty(name):
 
 
 def descriptors(n):
-    # a listening pytest may hold low numbers: these are ours alone
+    # no other part of the process uses these
     return [os.open("/dev/null", os.O_RDONLY) for _ in range(n)]
 
 
@@ -152,7 +152,7 @@ def buffer(size):
 
 
 def as_nobody(prepare):
-    """prepare(n), then the process is nobody and may not write into the directory that it made."""
+    """prepare(n), then the process has the user nobody, who may not write to the directory locked."""
     def both(n):
         os.chmod(".", 0o755)
         os.mkdir("locked", 0o755)
@@ -229,7 +229,7 @@ def vforks(named, n):
 
 
 def thread():
-    """A thread that begins and ends; it is gone for the kernel when its task is, not when Python says so."""
+    """Start a thread and wait until its task is gone, which is later than what Python waits for."""
     lock = _thread.allocate_lock()
     lock.acquire()
     _thread.start_new_thread(lock.release, ())
@@ -248,14 +248,14 @@ def threads(named, n):
 
 
 def zombies(named, n):
-    """N children that have ended and are waited for only after the name is off: their release is theirs all the same."""
+    """N children that are released after the process has its other name: they have the counted name all the same."""
     with named:
         for _ in range(n):
             child = fork()
             if child == 0:
                 call("exit_group", 0)
             os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    os._exit(0)  # init, or whoever adopts them, has the zombies to release
+    os._exit(0)  # init or a subreaper adopts and releases the zombies
 
 
 if __name__ == "__main__":
