@@ -45,6 +45,11 @@ def loaded(*groups, **methods):
     )
 
 
+def duplicates(names):
+    """The names that occur more than once."""
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 class Reader:
     """Gives one sample after the other; None in the script is a read that fails."""
 

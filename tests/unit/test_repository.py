@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from fakes import PACKAGE, ROOT
+from fakes import PACKAGE, ROOT, duplicates
 import pytest
 
 from ebpf_plugin import VERSION
@@ -172,8 +172,8 @@ def test_the_version_of_the_changelog():
     assert "Unreleased" not in headings[1:]
 
 
-def test_modules_of_the_tests_have_names_of_their_own():
+def test_file_names_of_test_modules_are_unique():
     """Without packages pytest imports each by its file's name, and `make test` imports them all."""
     names = [name for _, _, files in os.walk(os.path.join(ROOT, "tests")) for name in files
              if name.endswith(".py") and name != "conftest.py"]
-    assert sorted(names) == sorted(set(names))
+    assert duplicates(names) == []

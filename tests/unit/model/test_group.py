@@ -1,7 +1,7 @@
 """Rules that hold for every group: its data, its C file and the files that stand beside it agree."""
 import os
 
-from fakes import GROUP, ROOT
+from fakes import GROUP, ROOT, duplicates
 import pytest
 
 from ebpf_plugin.collect import connections
@@ -17,16 +17,15 @@ every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.n
 
 
 @every_group
-def test_fields_are_told_apart(group):
-    macros = [field.macro for field in group.fields]
-    assert sorted(set(macros)) == sorted(macros)
-    assert all(len(step) == 2 for field in group.fields for step in field.path)
+def test_fields_have_unique_macros_and_paths_of_structure_and_member(group):
+    assert duplicates([field.macro for field in group.fields]) == []
+    assert [(field.macro, step) for field in group.fields for step in field.path if len(step) != 2] == []
 
 
-def test_tables_of_all_groups_are_told_apart():
+def test_names_of_tables_are_unique_over_all_groups():
     names = [table.name for table in TABLES] + [
         table.name for group in GROUPS for table in (*group.tables, group.counters_table())]
-    assert sorted(set(names)) == sorted(names)
+    assert duplicates(names) == []
 
 
 @every_group
@@ -35,7 +34,7 @@ def test_each_counter_is_shown(group):
     if group is NETWORK:
         totals = {counter for side in connections.INBOUND.values() for measure in connections.MEASURES
                   for counter in connections._totals(side, measure)}
-        assert not shown & totals
+        assert shown & totals == set()
         shown |= totals
     if group.charts:
         assert shown == set(group.counters)
@@ -50,10 +49,11 @@ def test_charts_of_a_mode_have_hooks_in_that_mode(group):
 
 
 @every_group
-def test_entry_mode_knows_no_errors(group):
+def test_entry_mode_has_no_errors(group):
     for chart in group.charts:
         if ENTRY in chart.modes:
-            assert not [counter for dim in chart.dims for counter in dim.plus + dim.minus if "error" in counter]
+            counters = [counter for dim in chart.dims for counter in dim.plus + dim.minus]
+            assert [counter for counter in counters if "error" in counter] == [], chart.id
 
 
 @every_group
@@ -63,27 +63,29 @@ def test_units_are_per_second_where_the_agent_divides(group):
 
 
 @every_group
-def test_hooks_are_told_apart_and_name_what_there_is(group):
-    names = [hook.name for hook in group.hooks]
-    assert len(names) == len(set(names))
+def test_hooks_have_unique_names_and_known_methods_modes_and_counters(group):
+    assert duplicates([hook.name for hook in group.hooks]) == []
     for hook in group.hooks:
-        assert hook.first in ATTACH_METHODS + ("",) and hook.modes and set(hook.modes) <= set(MODES)
+        assert hook.first in ATTACH_METHODS + ("",), hook.name
+        assert hook.modes, hook.name
+        assert set(hook.modes) - set(MODES) == set(), hook.name
         for tracepoint in hook.tracepoints:
-            assert tracepoint.events and set(tracepoint.modes) <= set(MODES)
-            assert all((":" in event) != tracepoint.raw for event in tracepoint.events)
+            assert tracepoint.events, tracepoint.program
+            assert set(tracepoint.modes) - set(MODES) == set(), tracepoint.program
+            assert [event for event in tracepoint.events if (":" in event) == tracepoint.raw] == [], tracepoint.program
         for note in hook.notes:
-            assert note.method in ATTACH_METHODS
-            assert set(note.modes) <= set(MODES)
-            assert set(note.counters) <= set(hook.counters)
+            assert note.method in ATTACH_METHODS, hook.name
+            assert set(note.modes) - set(MODES) == set(), hook.name
+            assert set(note.counters) - set(hook.counters) == set(), hook.name
 
 
 @every_group
-def test_one_name_one_of_each(group):
+def test_each_group_has_its_c_file_its_module_and_golden_files(group):
     for path in ("bpf/%s.c", "plugin/ebpf_plugin/groups/%s.py", "tests/golden/%s-entry.txt", "tests/golden/%s-return.txt"):
         assert os.path.isfile(os.path.join(ROOT, path % group.name)), path % group.name
 
 
-def test_no_group_is_left_out():
+def test_every_c_file_and_module_of_a_group_is_in_the_registry():
     folder = os.path.join("plugin", "ebpf_plugin", "groups")
     for where, ending in (("bpf", ".c"), (folder, ".py")):
         names = {name[:-len(ending)] for name in os.listdir(os.path.join(ROOT, where)) if name.endswith(ending)}
@@ -123,7 +125,7 @@ def with_dim(**change):
     return with_chart(dims=(DIM._replace(**change),))
 
 
-def test_good_data_is_taken():
+def test_valid_data_is_accepted():
     validate((GROUP,))
     validate(GROUPS)
 
@@ -159,6 +161,6 @@ def test_good_data_is_taken():
     "not ascii", "no dimensions", "dimension twice", "empty dimension", "equals sign", "quote", "no counters",
     "unknown plus", "unknown minus", "algorithm",
 ])
-def test_broken_data_is_refused(groups):
+def test_invalid_data_is_rejected(groups):
     with pytest.raises(ValueError):
         validate(groups)

@@ -49,7 +49,7 @@ LATE = Note("probe", ("entry", "return"), ("out_calls",), "late")
     ("return", {"in": "probe"}, ["In and out", "Not out", "In fails"]),
     ("return", {"in": "probe", "out": "probe"}, ["In and out (late)", "Not out (late)", "In fails"]),
 ])
-def test_titles_say_what_is_unusual(mode, methods, titles):
+def test_titles_have_the_notes_of_their_hooks(mode, methods, titles):
     taking, giving = GROUP.hooks
     group = GROUP._replace(hooks=(taking._replace(notes=(ASKED,)), giving._replace(notes=(LATE,))))
     assert [chart.title for chart in select_charts((group,), mode, {"toy": attached(group, **methods)})] == titles
@@ -76,17 +76,17 @@ def test_charts_of_applications(mode, methods, expected):
     assert {(chart.type, chart.kind, chart.group, chart.by) for chart in found} <= {
         ("apps", "stacked", "toy", "application")}
     assert [chart.full_id for chart in found] == ["apps." + name for name in expected]
-    # they are no charts of the host's
+    # the host's charts are the same as without
     assert select_charts((OF_APPS,), mode, {"toy": attached(OF_APPS, **methods)}) == \
         select_charts((GROUP,), mode, {"toy": attached(GROUP, **methods)})
 
 
-def test_charts_of_applications_of_groups_that_are_not_there():
+def test_groups_without_application_charts_have_none():
     assert select_application_charts((OF_APPS,), "entry", {}) == ()
     assert select_application_charts((GROUP,), "entry", {"toy": attached(GROUP)}) == ()
 
 
-def test_charts_of_applications_say_what_is_unusual():
+def test_titles_of_applications_have_the_notes_of_their_hooks():
     taking, giving = OF_APPS.hooks
     group = OF_APPS._replace(hooks=(taking._replace(notes=(ASKED,)), giving))
     found = select_application_charts((group,), "entry", {"toy": attached(group, **{"in": "probe"})})

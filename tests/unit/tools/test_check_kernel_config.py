@@ -122,9 +122,11 @@ def test_arguments(tmp_path):
                  ["surprise"]):
         out, err, status = run(*args)
         assert (out, status) == ([], 64)
-        assert err.startswith("check-kernel-config.sh: ") and err.count("\n") == 1
+        assert err.startswith("check-kernel-config.sh: ")
+        assert err.count("\n") == 1
     out, err, status = run("-h")
-    assert out[0].startswith("usage: ") and (err, status) == ("", 0)
+    assert out[0].startswith("usage: ")
+    assert (err, status) == ("", 0)
 
 
 # A machine that can do everything: {path: content}; a path that ends in / is a directory.
@@ -312,7 +314,8 @@ def test_from_a_pipe(tmp_path):
     with open(SCRIPT, encoding="utf-8") as script:
         done = subprocess.run(["sh", "-s", "--", "--root", root], stdin=script, cwd=str(tmp_path), stdout=subprocess.PIPE,
                               text=True, check=False)
-    assert [line.split(" ")[0] for line in done.stdout.splitlines()] == ["BTF", "no"] and done.returncode == 2
+    assert [line.split(" ")[0] for line in done.stdout.splitlines()] == ["BTF", "no"]
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize("checker", [["sh", "-n"], ["dash", "-n"], ["busybox", "sh", "-n"], ["shellcheck", "-s", "sh"]],

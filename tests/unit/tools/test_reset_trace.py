@@ -106,15 +106,19 @@ def test_events_that_cannot_be_read(root):
     events(root).unlink()
     events(root).mkdir()  # not readable for root either
     out, err, status = run(root)
-    assert (out, status) == ("", 1) and err.startswith("cannot read ") and err.count("\n") == 1
+    assert (out, status) == ("", 1)
+    assert err.startswith("cannot read ")
+    assert err.count("\n") == 1
 
 
 def test_arguments(root):
     for args in (["surprise"], ["--root"]):
         out, err, status = run(root, *args)
-        assert (out, status) == ("", 64) and err.startswith("reset_netdata_trace.sh: ")
+        assert (out, status) == ("", 64)
+        assert err.startswith("reset_netdata_trace.sh: ")
     out, err, status = run(root, "-h")
-    assert out.startswith("usage: ") and (err, status) == ("", 0)
+    assert out.startswith("usage: ")
+    assert (err, status) == ("", 0)
 
 
 @pytest.mark.parametrize("checker", [["sh", "-n"], ["dash", "-n"], ["busybox", "sh", "-n"], ["shellcheck", "-s", "sh"]],

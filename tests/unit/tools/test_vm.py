@@ -63,7 +63,8 @@ def test_the_command_of_qemu(processor, accelerator, model, cpus):
     assert "snapshot=on" in value(command, "-drive")
     assert ("-icount" in command) == (processor == "icount")
     parameters = value(command, "-append").split()
-    assert parameters[-1] == "lockdown=integrity" and "panic=-1" in parameters
+    assert parameters[-1] == "lockdown=integrity"
+    assert "panic=-1" in parameters
     assert ("norandmaps" in parameters) == (processor == "icount")
     for port in ("out", "err", "status"):
         assert "file,id=%s,path=/job/%s" % (port, port) in command
@@ -107,7 +108,7 @@ def test_a_trial_of_kvm_is_remembered_if_it_ended(outcome, answer, kept, tmp_pat
     monkeypatch.setattr(boot.os, "access", lambda *_: True)
     monkeypatch.setattr(boot, "start", lambda *_: trials.append(1) or SimpleNamespace(wait=wait, kill=lambda: None))
     assert [boot.accelerator("/guest", str(tmp_path)) for _ in range(2)] == [answer] * 2
-    assert len(trials) == (1 if kept else 2)
+    assert trials == [1] * (1 if kept else 2)
     note = tmp_path / "accelerator"
     assert (note.read_text() if note.exists() else None) == kept
 
@@ -257,8 +258,10 @@ def test_a_full_disk_ends_with_status_3(host, capsys, tmp_path):
     host.setattr(debian, "build", build)
     host.setattr(vm, "CACHE", str(tmp_path))
     assert vm.main(["build", "sid"]) == 3
-    said = capsys.readouterr().err
-    assert "No space left on device" in said and str(tmp_path) in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "No space left on device" in message
+    assert str(tmp_path) in message
+    assert message.count("\n") == 1
 
 
 def test_a_reader_that_is_gone_is_no_full_disk(host):
@@ -292,7 +295,8 @@ def test_the_copy_of_a_checkout(tmp_path):
     found = vm.checkout(str(tmp_path))
     assert sorted(found) == [".gitignore", "link", "tracked", "untracked"]
     assert found["tracked"].content == b"tracked"
-    assert found["link"].content == b"tracked" and stat.S_ISLNK(found["link"].mode)
+    assert found["link"].content == b"tracked"
+    assert stat.S_ISLNK(found["link"].mode)
 
 
 def test_a_guest_is_built_if_it_was_interrupted_or_has_other_packages(tmp_path, monkeypatch):
