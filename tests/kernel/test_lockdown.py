@@ -1,11 +1,10 @@
 """Under lockdown=confidentiality (a boot parameter) only the hooks that read kernel memory are lost."""
-from harness.attached import STOCK_KERNEL
-import pytest
+from harness.attached import DEFAULT_GROUPS, STOCK_KERNEL
 from harness.restrictions import (
     FLAGS, assert_script_predicts, charts, every_hook, in_both_modes, methods, run, without_ftrace
 )
+import pytest
 
-from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import procfs
 
 pytestmark = pytest.mark.skipif("lockdown=confidentiality" not in procfs.read("/proc/cmdline").split(),
@@ -26,7 +25,7 @@ def test_hooks_that_read_no_kernel_memory_are_attached(mode):
     checked = run("--check", *FLAGS[mode])
     found = methods(checked)
     # applications are not tried
-    assert set(found) == every_hook(mode, [group for group in GROUPS if group.name != "apps"])
+    assert set(found) == every_hook(mode, [group for group in DEFAULT_GROUPS if group.name != "apps"])
     assert {hook for hook, method in found.items() if method == "NOT"} == LOST & set(found)
     assert checked.returncode == 1  # no applications
     assert_script_predicts(checked, mode)

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 
-from harness.attached import COMM, GROUPS_BY_COMM, skip_without_method
+from harness.attached import COMM, DEFAULT_GROUPS, GROUPS_BY_COMM, skip_without_method
 from harness.exact_counts import assert_counts, difference
 from harness.leaks import added_since, objects_in_kernel
 from harness.plugin_process import PATIENCE, PLUGIN, ROOT, Plugin, config_for_method
 import pytest
 from workloads import syscalls
 
-from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import capabilities, tracefs
 from ebpf_plugin.model.group import ATTACH_METHODS
 
@@ -202,7 +201,8 @@ main(["-r", "--config", sys.argv[2]])
 
 
 @pytest.mark.parametrize("stage", [
-    group.name if group in GROUPS_BY_COMM else pytest.param(group.name, marks=pytest.mark.releases) for group in GROUPS])
+    group.name if group in GROUPS_BY_COMM else pytest.param(group.name, marks=pytest.mark.releases)
+    for group in DEFAULT_GROUPS])
 def test_a_plugin_killed_while_it_loads_leaves_nothing_in_the_kernel(clean_kernel, tmp_path, stage):
     """On probes in return mode, where it makes events that would outlive it."""
     directory = config_for_method("probe", tmp_path)

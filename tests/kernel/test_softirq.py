@@ -1,8 +1,9 @@
-"""Software interrupts: every one that the kernel counts is counted, and each is in one slot of its histogram."""
+"""Software interrupts: each one that the kernel counts is counted, and is in one slot of its histogram."""
 import socket
 import time
 
-from harness.attached import Attached, of_method, skip_without
+from harness.attached import Attached, method_param, skip_without_method
+from harness.exact_counts import assert_counts, of_counters
 import pytest
 
 from ebpf_plugin.groups.softirq import DURATIONS, SOFTIRQ, VECTORS
@@ -12,10 +13,10 @@ N = 997
 SAMPLES = 2000
 
 
-@pytest.fixture(scope="module", params=[of_method("tracepoint", mode) for mode in MODES])
+@pytest.fixture(scope="module", params=[method_param("tracepoint", mode) for mode in MODES])
 def softirq(request):
-    """The group, with nobody's events left out: software interrupts run on top of any task."""
-    skip_without("tracepoint")
+    """The group, for all processes: software interrupts interrupt any task."""
+    skip_without_method("tracepoint")
     found = Attached("auto", request.param, (SOFTIRQ,), {"comm": ""})
     yield found
     found.close()
@@ -27,24 +28,24 @@ def counts(softirq):
 
 
 def of_kernel():
-    """{vector: how often its handler was started}, on all CPUs: /proc/softirqs."""
+    """{vector: how often its handler was started}, the sum of all CPUs in /proc/softirqs."""
     with open("/proc/softirqs", encoding="ascii") as file:
         lines = [line.split() for line in file.readlines()[1:]]
     return {words[0].rstrip(":"): sum(map(int, words[1:])) for words in lines}
 
 
-def ahead(softirq):
-    """{vector: by how much the kernel's count is ahead of ours}, at a moment at which no handler is running.
+def started_before(softirq):
+    """{vector: handlers that the kernel has counted and the programs have not}, at a moment when no handler is running.
 
-    The kernel counts a handler when it begins, we when it has ended: so it is the least of many looks, each of which has the
-    kernel's count after ours.
+    The kernel counts a handler when it begins, the programs when it has ended. So this is the least difference of many
+    samples, each of which reads the kernel's count last.
     """
     found = {}
     for _ in range(SAMPLES):
-        ours = counts(softirq)
+        counted = counts(softirq)
         for vector, started in of_kernel().items():
-            behind = started - ours[vector.lower() + "_calls"]
-            found[vector] = min(found.get(vector, behind), behind)
+            difference = started - counted[vector.lower() + "_calls"]
+            found[vector] = min(found.get(vector, difference), difference)
     return found
 
 
@@ -59,21 +60,21 @@ def work():
                 time.sleep(0.01)
 
 
-def test_every_handler_that_the_kernel_has_started_is_counted(softirq):
-    before, begun = ahead(softirq), counts(softirq)
+def test_every_handler_that_the_kernel_counts_is_counted(softirq):
+    before, begun = started_before(softirq), counts(softirq)
     work()
-    after, ended = ahead(softirq), counts(softirq)
-    assert after == before, "the kernel counts more than we have seen"
+    after, ended = started_before(softirq), counts(softirq)
+    assert_counts(of_counters(after), of_counters(before), softirq.method, softirq.mode)
     assert ended["net_rx_calls"] - begun["net_rx_calls"] >= 1
     assert set(before) == set(VECTORS)
 
 
-def test_each_is_in_one_slot_of_its_histogram(softirq):
+def test_each_handler_is_in_one_slot_of_its_histogram(softirq):
     work()
     found = counts(softirq)
-    for vector, histogram in zip(VECTORS, DURATIONS):
-        slots = [found[counter] for counter in histogram.counters()]
-        assert (vector, sum(slots)) == (vector, found[vector.lower() + "_calls"])
+    sums = {vector: sum(found[counter] for counter in histogram.counters()) for vector, histogram in zip(VECTORS, DURATIONS)}
+    calls = {vector: found[vector.lower() + "_calls"] for vector in VECTORS}
+    assert_counts(of_counters(sums), of_counters(calls), softirq.method, softirq.mode)
 
 
 def test_the_time_is_within_the_bounds_of_the_slots(softirq):
@@ -88,7 +89,7 @@ def test_the_time_is_within_the_bounds_of_the_slots(softirq):
             assert spent <= sum(slot * bound * 1000 for slot, bound in zip(slots, (*bounds[1:], 0))), vector
 
 
-def test_a_vector_without_work_stays_at_zero_or_as_the_kernel_says(softirq):
-    """IRQ_POLL is used by few drivers: where the kernel has none of them, we have none, either."""
+def test_a_vector_that_the_kernel_does_not_use_stays_at_0(softirq):
+    """IRQ_POLL is used by few drivers."""
     if of_kernel()["IRQ_POLL"] == 0:
         assert counts(softirq)["irq_poll_calls"] == 0

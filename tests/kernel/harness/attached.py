@@ -21,7 +21,9 @@ from ebpf_plugin.model.group import ATTACH_METHODS
 from ebpf_plugin.model.select import select_charts
 
 COMM = "wl-%d" % os.getpid()
-GROUPS_BY_COMM = tuple(group for group in GROUPS if group not in (NETWORK, APPS))  # they can be limited to one process name
+DEFAULT_GROUPS = tuple(group for group in GROUPS if group.switch.default)
+# their events are of the process that makes them, so they can be limited to one process name
+GROUPS_BY_COMM = tuple(group for group in DEFAULT_GROUPS if group not in (NETWORK, APPS))
 NO_FILTERS = {"ports": None, "networks": None}  # of connections
 STOCK_KERNEL = "EBPF_PLUGIN_GUEST" in os.environ  # a virtual machine of our own, with a distribution's kernel
 

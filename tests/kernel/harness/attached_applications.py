@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from harness.attached import COMM, STOCK_KERNEL, counters_of, load
+from harness.attached import COMM, DEFAULT_GROUPS, STOCK_KERNEL, counters_of, load
 from harness.attached_network import TRIES
 from harness.exact_counts import assert_counts
 from harness.leaks import ids
@@ -20,7 +20,6 @@ from ebpf_plugin.collect.applications import APPLICATION, MAX_QUESTIONS, QUESTIO
 from ebpf_plugin.collect.missed_events import MissedEvents
 from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.config import apps_groups
-from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.kernel import bpf, procfs, tracefs
 from ebpf_plugin.kernel.maps import HashMap
@@ -55,13 +54,14 @@ class Applications:
         assert not messages
         self.names = found.names
         sizes = {**LEAST_SIZES, "APPS": len(found.ids), "APPS_PROCESSES": MAX_PROCESSES}
-        self.loaded = load(GROUPS, mode, method, {}, sizes)
+        self.loaded = load(DEFAULT_GROUPS, mode, method, {}, sizes)
         self.tables = self.loaded.tables
-        self.charts = select_application_charts(GROUPS, mode, self.loaded.hooks)
-        self.host_charts = select_charts(GROUPS, mode, self.loaded.hooks)
+        self.charts = select_application_charts(DEFAULT_GROUPS, mode, self.loaded.hooks)
+        self.host_charts = select_charts(DEFAULT_GROUPS, mode, self.loaded.hooks)
         known = running_processes.enter(self.tables, found.rules)
         self._rows = RowSet(len(found.ids), known, self.tables["apps_rows"])
-        self.readers = {group.name: counters_of(self.loaded, group, self._rows) for group in GROUPS if group is not APPS}
+        self.readers = {group.name: counters_of(self.loaded, group, self._rows)
+                        for group in DEFAULT_GROUPS if group is not APPS}
         self._missed = MissedEvents(self.loaded.programs, self.loaded.events)
         self._counters = counters_of(self.loaded, APPS, RowSet())
         self._apps = applications.Applications(

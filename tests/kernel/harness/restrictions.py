@@ -6,11 +6,10 @@ import re
 import subprocess
 import time
 
-from harness.attached import missing_feature
+from harness.attached import DEFAULT_GROUPS, missing_feature
 from harness.plugin_process import PATIENCE, PLUGIN, ROOT
 import pytest
 
-from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.apps import APPS
 from ebpf_plugin.groups.file import FILE
 from ebpf_plugin.groups.network import NETWORK
@@ -42,11 +41,11 @@ def charts(done):
     return set(re.findall(r"^CHART ebpf\.(\w+)", done.stdout, re.MULTILINE))
 
 
-def every_hook(mode="entry", groups=GROUPS):
+def every_hook(mode="entry", groups=DEFAULT_GROUPS):
     return {hook.name for group in groups for hook in group.hooks if mode in hook.modes}
 
 
-def every_chart(mode, groups=GROUPS):
+def every_chart(mode, groups=DEFAULT_GROUPS):
     return {chart.id for group in groups for chart in group.charts if mode in chart.modes}
 
 
