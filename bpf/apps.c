@@ -1,5 +1,5 @@
-/* apps.c - keeps the table of processes that rows.c reads: at fork the parent's application, with a name the name's.
- * Pairs with plugin/ebpf_plugin/groups/apps.py; plugin/ebpf_plugin/apps.py decides about names that are new.
+/* apps.c - keeps the table of processes that rows.h reads: at fork the parent's application, with a name the name's.
+ * Pairs with plugin/ebpf_plugin/groups/apps.py; collect/applications.py decides about names that are new.
  */
 
 struct comm {

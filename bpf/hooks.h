@@ -98,8 +98,8 @@ inline_int is_other(u64 *comm) { return comm[0] != TEST_COMM_LOW || comm[1] != T
 	}
 
 /* A trampoline has the result behind the function's arguments, whose number the loader knows from BTF: it replaces the place
- * in every load from ctx[RESULT]. The type matters: the upper half of a register that holds an int is undefined. A return has no arguments to read: their registers
- * hold anything by then. */
+ * in every load from ctx[RESULT]. The type matters: the upper half of a register that holds an int is undefined. A probe at a
+ * return has no arguments to read: their registers hold anything by then. */
 #define RESULT 4095
 #define ON_FEXIT(program, type, act) \
 	int program##_fexit(u64 *ctx) \

@@ -42,7 +42,7 @@ inline_int flow_total(int counter, u64 bytes)
 }
 
 /* One call that sends or receives. Only bytes that leave or enter the queue count: a look at them (MSG_PEEK) does not.
- * `message` is 0 where the rung has none. */
+ * `message` is 0 where the attach method has none. */
 inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 result, u64 flags)
 {
 	int calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;

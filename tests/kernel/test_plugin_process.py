@@ -219,6 +219,21 @@ def test_a_plugin_that_ends_while_compiling_ends_its_compiler(clean_kernel):
         assert not os.path.exists("/proc/%d" % compiler)
 
 
+def test_a_plugin_killed_while_programs_are_compiled_takes_the_compiler_along(clean_kernel):
+    with Plugin("1", environment=COMPILING) as plugin:
+        compiler = child_of(plugin)
+        status = pathlib.Path("/proc/%d/status" % compiler)
+        time.sleep(0.3)
+        assert status.exists(), "the compiler was done too soon"
+        plugin.process.send_signal(signal.SIGKILL)
+        assert plugin.ended()[0] == -signal.SIGKILL
+        deadline = time.monotonic() + PATIENCE
+        # whoever inherits it may leave it a zombie
+        while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert time.monotonic() < deadline
+
+
 def test_without_privilege_one_line_names_the_capabilities(clean_kernel, plugin_readable_by_all):
     with Plugin("1", plugin=plugin_readable_by_all, user=65534, group=65534, extra_groups=[]) as plugin:
         output, log = plugin.process.communicate(timeout=PATIENCE)

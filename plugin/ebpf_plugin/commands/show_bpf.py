@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from .. import log
-from ..compile import source
+from ..compile import bytecode, source
 from ..config import directories
 from ..kernel import bpf, btf
-from ..load import values
+from ..load import loader, values
 from ..load.plan import Plan
 from ..outputs import netdata
 
@@ -17,8 +17,13 @@ def show(plan: Plan) -> int:
     except btf.NoBTF as error:
         known = None
         log.write(log.INFO, str(error))
-    path = directories.bytecode(bpf.MACHINE)
-    netdata.write("/* compiled into %s */\n" % path)
+    try:
+        _, origin = loader.from_file(directories.bytecode(bpf.MACHINE), directories.data("bpf"))
+    except FileNotFoundError as error:
+        origin = "compiled at the start, as there is no %s" % error.filename
+    except bytecode.Refused as refusal:
+        origin = "compiled at the start, as %s" % refusal
+    netdata.write("/* instructions: %s */\n" % origin)
     filled = values.of_settings(plan.settings.mode, plan.sizes, {})
     for group in plan.groups:
         text = source.text_of(group, directories.data("bpf"), bpf.MACHINE)

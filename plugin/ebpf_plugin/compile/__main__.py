@@ -1,7 +1,6 @@
 """python3 -m ebpf_plugin.compile FILE: compile the texts of all groups into a bytecode file. `-` is stdout."""
 from __future__ import annotations
 
-import os
 import sys
 
 from . import bcc, bytecode, source
@@ -39,9 +38,11 @@ def main(path: str) -> int:
     if errors:
         print("\n".join(errors), file=sys.stderr)
         return 1
-    with open(path + ".new", "wb") as file:
-        file.write(data)
-    os.replace(path + ".new", path)
+    try:
+        bytecode.write_file(path, data)
+    except OSError as error:
+        print("cannot write %s: %s" % (path, error.strerror), file=sys.stderr)
+        return 1
     return 0
 
 

@@ -69,6 +69,20 @@ def write(code: Bytecode) -> bytes:
     return b"%s %d %s %s\n" % (MAGIC.encode(), VERSION, code.machine.encode(), digest_of(content).encode()) + content
 
 
+def write_file(path: str, data: bytes) -> None:
+    """Make the file, in place of one that is there, as read_file() wants it: only its owner may write it. Raises OSError."""
+    unfinished = "%s.%d" % (path, os.getpid())
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # the umask may let the group write
+            file.write(data)
+        os.replace(unfinished, path)
+    except OSError:
+        os.unlink(unfinished)
+        raise
+
+
 def read(data: bytes, machine: str) -> Bytecode:
     """The bytecode in the bytes of a file. Raises Refused."""
     line, _, content = data.partition(b"\n")
@@ -160,10 +174,18 @@ def fill(group: GroupCode, code: bytes, values: Mapping[str, int], maps: Mapping
 
 
 def result_loads(code: bytes) -> list[int]:
-    """The byte offsets of the loads of a function's result."""
-    pattern = struct.pack("<h", RESULT_OFFSET)
-    found = [at for at in range(0, len(code), 8) if code[at + 2:at + 4] == pattern] if pattern in code else []
-    return [at for at in found if code[at] == LDX_DW]
+    """The byte offsets of the loads of a function's result. Raises Refused if only a part of it is loaded."""
+    found = []
+    upper = code[3::8]  # of the instructions' offsets
+    number = upper.find(RESULT_OFFSET >> 8)
+    while number >= 0:
+        operation, _, offset, _ = INSTRUCTION.unpack_from(code, 8 * number)
+        if (operation, offset) == (LDX_DW, RESULT_OFFSET):
+            found.append(8 * number)
+        elif offset >= RESULT_OFFSET:
+            raise Refused("instruction %d loads a part of its function's result" % number)
+        number = upper.find(RESULT_OFFSET >> 8, number + 1)
+    return found
 
 
 def _name(names: tuple[str, ...], number: int) -> str:
@@ -188,7 +210,7 @@ def check(code: Bytecode) -> None:
                 left = [kind for _, kind, _ in loads(filled) if kind not in (0, PSEUDO_MAP)]
                 if left or result_loads(filled):
                     raise Refused("something is left that was to be filled")
-                if bool(result_loads(instructions)) != program.endswith("_fexit") and result_loads(instructions):
+                if result_loads(instructions) and not program.endswith("_fexit"):
                     raise Refused("only an fexit program has its function's result")
             except Refused as refusal:
                 raise Refused("%s: %s: %s" % (name, program, refusal)) from refusal

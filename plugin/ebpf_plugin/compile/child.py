@@ -22,10 +22,10 @@ class Failed(Exception):
 def compile_all(patience: float = PATIENCE, start: str = START) -> bytes:
     """The bytes of a bytecode file. Raises Failed. `start` is the Python text that the child runs."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    command = [sys.executable, "-I", "-c", start, package, str(os.getpid())]
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, lifecycle.SIGNALS)  # as soon as there is a child, it is ours to end
     try:
-        with subprocess.Popen([sys.executable, "-I", "-c", start, package], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 output, said = process.communicate(timeout=patience)
@@ -46,9 +46,18 @@ def compile_all(patience: float = PATIENCE, start: str = START) -> bytes:
 
 
 def main() -> None:
-    """The child: bytecode to stdout. It has no capability, and ends with its parent."""
+    """The child: bytecode to stdout. It ends with its parent.
+
+    Of its capabilities it keeps that of reading every file: who runs it may be root, and the checkout in a user's directory
+    that is closed to others.
+    """
     from ..kernel import capabilities, process
     from .__main__ import main as write
     process.die_with_parent(signal.SIGKILL)
-    capabilities.set_capabilities(0, 0)
+    if os.getppid() != int(sys.argv[2]):
+        sys.exit(1)  # it was gone before we asked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, lifecycle.SIGNALS)
+    _, permitted = capabilities.effective_and_permitted()
+    kept = permitted & 1 << capabilities.CAPABILITIES["dac_read_search"]
+    capabilities.set_capabilities(kept, kept)
     sys.exit(write("-"))

@@ -14,6 +14,12 @@ def data(name):
     return checkout if os.path.isdir(checkout) else installed
 
 
+def checkout():
+    """The directory of the checkout that we are in; "" if we are installed."""
+    found = os.path.dirname(os.path.dirname(PACKAGE))
+    return found if os.path.isfile(os.path.join(found, "Makefile")) else ""
+
+
 def configuration(chosen, environment):
     """The directories that may hold ebpf.conf, the most important first. `chosen` is that of --config, or None."""
     user = chosen or environment.get("NETDATA_USER_CONFIG_DIR") or "/etc/netdata"

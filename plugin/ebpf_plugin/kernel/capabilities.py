@@ -7,7 +7,7 @@ from . import procfs
 from .libc import LIBC, call
 
 CAPABILITY_VERSION_3 = 0x20080522
-CAPABILITIES = {"sys_admin": 21, "perfmon": 38, "bpf": 39}
+CAPABILITIES = {"dac_read_search": 2, "sys_admin": 21, "perfmon": 38, "bpf": 39}
 
 
 def effective_and_permitted():

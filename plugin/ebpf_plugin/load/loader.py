@@ -125,23 +125,50 @@ def instructions() -> tuple[Bytecode, str]:
     """(bytecode, where it is from): the file, or what a child compiles now. Raises LoadFailed."""
     path, texts = directories.bytecode(bpf.MACHINE), directories.data("bpf")
     try:
-        code = bytecode.read_file(path, bpf.MACHINE)
-        if os.path.isdir(texts) and code.source != source.digest(texts, bpf.MACHINE):
-            raise bytecode.Refused("%s is not made from %s as it is now" % (path, texts))
-        return _complete(code), "%s, digest %s" % (path, code.digest)
+        return from_file(path, texts)
     except FileNotFoundError:
         why = "there is no %s" % path
-    except OSError as error:
-        why = "cannot read %s: %s" % (path, error.strerror)
     except bytecode.Refused as refusal:
         why = str(refusal)
         log.write(log.ERROR, "%s; the programs are compiled now" % why)
     from ..compile import child  # subprocess is a megabyte that a good file makes superfluous
     try:
-        code = bytecode.read(child.compile_all(), bpf.MACHINE)
+        data = child.compile_all()
+        code = bytecode.read(data, bpf.MACHINE)
     except (child.Failed, bytecode.Refused) as error:
         raise LoadFailed("no programs: %s, and %s" % (why, error)) from error
+    if not any(group.error for group in code.groups.values()):
+        _keep(data, path)
     return _complete(code), "compiled now from %s, as %s" % (texts, why)
+
+
+def from_file(path: str, texts: str) -> tuple[Bytecode, str]:
+    """(bytecode, where it is from) of a file that is made from `texts`. Raises bytecode.Refused, FileNotFoundError."""
+    try:
+        code = bytecode.read_file(path, bpf.MACHINE)
+        if os.path.isdir(texts) and code.source != source.digest(texts, bpf.MACHINE):
+            raise bytecode.Refused("%s is not made from %s as it is now" % (path, texts))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise bytecode.Refused("cannot read %s: %s" % (path, error.strerror)) from error
+    return _complete(code), "%s, digest %s" % (path, code.digest)
+
+
+def _keep(data: bytes, path: str) -> None:
+    """Make the file of `make bytecode` for the next start, if that is the one that was looked for."""
+    build = os.path.dirname(path)
+    if not directories.checkout() or build != os.path.join(directories.checkout(), "build"):
+        return
+    try:
+        owner = os.stat(directories.checkout())  # we may be root, and the checkout a user's
+        if not os.path.isdir(build):
+            os.mkdir(build)
+            os.chown(build, owner.st_uid, owner.st_gid)
+        bytecode.write_file(path, data)
+        os.chown(path, owner.st_uid, owner.st_gid)
+    except OSError:
+        pass  # then the next start compiles again
 
 
 def _complete(code: Bytecode) -> Bytecode:

@@ -110,6 +110,26 @@ def test_a_file_that_is_too_large(path):
         bytecode.read_file(str(path), "x86_64")
 
 
+def test_a_file_is_its_owners_alone_to_write_whatever_the_umask(tmp_path):
+    path = tmp_path / "bytecode"
+    path.write_text("what was there before")
+    before = os.umask(0)
+    try:
+        bytecode.write_file(str(path), DATA)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o7777 == 0o644
+    assert bytecode.read_file(str(path), "x86_64").source == "0123"
+    assert os.listdir(tmp_path) == ["bytecode"]
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path):
+    (tmp_path / "bytecode").mkdir()
+    with pytest.raises(OSError):
+        bytecode.write_file(str(tmp_path / "bytecode"), DATA)
+    assert os.listdir(tmp_path) == ["bytecode"]
+
+
 VALUES, MAPS = {"PLACE": 2 ** 63 + 5, "SWITCH": 0}, {"rows": 42, "others": 7}
 
 
@@ -134,6 +154,9 @@ def test_any_value_of_64_bits(value):
     (load(9, 2), VALUES, MAPS, 3, "number 2 is not in the list"),
     (load(1, -1), VALUES, MAPS, 3, "number -1 is not in the list"),
     (load(2, 0), VALUES, MAPS, 3, "something of kind 2"),
+    # what a compiler may make of an int: a load of its lower half, or of its upper one
+    (bytecode.INSTRUCTION.pack(0x61, 0x10, bytecode.RESULT_OFFSET, 0), VALUES, MAPS, 3, "instruction 0 loads a part"),
+    (EXIT + bytecode.INSTRUCTION.pack(0x61, 0x10, bytecode.RESULT_OFFSET + 4, 0), VALUES, MAPS, 3, "instruction 1 loads a"),
 ])
 def test_a_program_that_cannot_be_filled(program, values, maps, arguments, why):
     with pytest.raises(Refused, match=why):

@@ -5,6 +5,7 @@ import pytest
 
 from ebpf_plugin import lifecycle
 from ebpf_plugin.compile import child
+from ebpf_plugin.kernel import capabilities
 
 
 def failure(start, patience=10.0):
@@ -35,6 +36,21 @@ def test_failures(start, text):
 
 def test_words_that_are_no_text():
     assert "the compiler failed" in failure("import os, sys; os.write(2, b'a\\x1b[2J\\x00\\xff b'); sys.exit(1)")
+
+
+HELD = """
+import sys; sys.path.insert(0, sys.argv[1])
+from ebpf_plugin.compile import __main__ as command, child
+from ebpf_plugin.kernel import capabilities
+command.main = lambda path: print(*capabilities.effective_and_permitted())
+child.main()
+"""
+
+
+def test_it_may_read_every_file_and_nothing_else():
+    _, permitted = capabilities.effective_and_permitted()
+    kept = permitted & 1 << 2  # CAP_DAC_READ_SEARCH
+    assert child.compile_all(10.0, HELD) == b"%d %d\n" % (kept, kept)
 
 
 @pytest.mark.parametrize("start", [

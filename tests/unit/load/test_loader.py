@@ -261,6 +261,64 @@ def test_a_file_that_is_refused_is_one_line_and_the_texts_are_compiled(installed
     assert origin.startswith("compiled now from ")
 
 
+@pytest.fixture
+def checkout(installed, monkeypatch):
+    """A checkout that has no bytecode yet."""
+    monkeypatch.setattr(directories, "checkout", lambda: str(installed.texts.parent))
+    installed.path = installed.texts.parent / "build" / "bytecode"
+    installed.compiled = installed.code()
+    return installed
+
+
+def test_a_checkout_keeps_what_was_compiled_for_the_next_start(checkout):
+    loader.instructions()
+    checkout.compiled = child.Failed("compiled once more")
+    assert loader.instructions()[1].startswith("%s, digest " % checkout.path)
+    assert checkout.path.stat().st_mode & 0o7777 == 0o644
+    assert checkout.said == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_keeps_is_the_users_whose_checkout_it_is(checkout):
+    os.chown(checkout.texts.parent, 4242, 4243)
+    loader.instructions()
+    for path in (checkout.path, checkout.path.parent):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4243)
+
+
+def test_a_group_that_cannot_be_compiled_is_tried_again(checkout):
+    broken = {**CODE.groups, "vfs": GroupCode({}, (), (), "vfs.c:1: error: no")}
+    checkout.compiled = checkout.code(groups=broken)
+    assert loader.instructions()[0].groups["vfs"].error
+    assert not checkout.path.exists()
+
+
+@pytest.mark.parametrize("obstacle", ["full", "installed", "elsewhere"])
+def test_what_cannot_or_must_not_be_kept(checkout, monkeypatch, obstacle):
+    if obstacle == "full":
+        def full(path, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(bytecode, "write_file", full)
+    elif obstacle == "installed":
+        monkeypatch.setattr(directories, "checkout", lambda: "")
+    else:
+        checkout.path = checkout.texts.parent / "elsewhere" / "bytecode"
+    assert loader.instructions()[1].startswith("compiled now from ")
+    assert not checkout.path.exists() and checkout.said == []
+
+
+def test_a_file_that_cannot_be_read_is_refused(installed, monkeypatch):
+    installed.compiled = installed.code()
+
+    def denied(path, machine):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(bytecode, "read_file", denied)
+    loader.instructions()
+    assert installed.said == ["cannot read %s: Permission denied; the programs are compiled now" % installed.path]
+
+
 def test_no_file_and_no_compiler(installed):
     with pytest.raises(loader.LoadFailed) as failed:
         loader.instructions()
