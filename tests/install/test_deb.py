@@ -12,6 +12,7 @@ from ebpf_plugin import VERSION
 PLUGINS = "/usr/lib/netdata/plugins.d"
 LAUNCHER = PLUGINS + "/ebpf.plugin"
 HOME = "/usr/share/netdata-ebpf-plugin"
+BYTECODE = "%s/bytecode/bytecode-%s" % (HOME, os.uname().machine)
 MEMBER, STRANGER = (("runuser", "-u", user, "--") for user in ("netdata", "nobody"))
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dpkg-buildpackage"), reason="not root, or not Debian")
@@ -80,6 +81,25 @@ def test_the_agent_s_user_has_every_chart_and_root_the_table(system):
     assert once.stderr == "" and "CHART ebpf.io " in once.stdout and "\nSET read = " in once.stdout
     assert "file_descriptor" in system.run("ebpf.plugin", "--debug", "--once").stdout
     assert "file_descriptor" in system.run(LAUNCHER, "--debug", "--once").stdout
+
+
+def test_no_compiler_is_there_and_none_is_missed(system):
+    packages = system.run("dpkg-query", "-W", "-f", "${Package}\n").stdout
+    assert re.findall(r"(?m)^(?:python3-bpfcc|libbpfcc|libllvm.*|libclang.*|python3-pyroute2)$", packages) == []
+    assert "programs: %s, digest " % BYTECODE in system.run(*MEMBER, LAUNCHER, "--check").stdout
+    assert system.run(HOME + "/tools/check-kernel-config.sh", check=False).stdout.count("BCC") == 0
+
+
+def test_a_bytecode_file_that_was_altered_is_one_line(system):
+    whole = system.file(BYTECODE).read_bytes()
+    system.file(BYTECODE).write_bytes(whole.replace(b"A", b"B", 1))
+    try:
+        done = system.run(*MEMBER, LAUNCHER, "1", check=False)
+    finally:
+        system.file(BYTECODE).write_bytes(whole)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "DISABLE\n", 1)
+    assert "no programs: %s: it is damaged" % BYTECODE in done.stderr
+    assert "cannot compile: No module named 'bcc'" in done.stderr
 
 
 def test_anyone_is_told_what_is_missing(system):

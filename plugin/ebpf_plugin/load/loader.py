@@ -124,19 +124,21 @@ def _attach(group: Group, plan: Plan, programs: Programs, attacher: Attacher, ma
 def instructions() -> tuple[Bytecode, str]:
     """(bytecode, where it is from): the file, or what a child compiles now. Raises LoadFailed."""
     path, texts = directories.bytecode(bpf.MACHINE), directories.data("bpf")
+    refused = ""
     try:
         return from_file(path, texts)
     except FileNotFoundError:
         why = "there is no %s" % path
     except bytecode.Refused as refusal:
-        why = str(refusal)
-        log.write(log.ERROR, "%s; the programs are compiled now" % why)
+        why = refused = str(refusal)
     from ..compile import child  # subprocess is a megabyte that a good file makes superfluous
     try:
         data = child.compile_all()
         code = bytecode.read(data, bpf.MACHINE)
     except (child.Failed, bytecode.Refused) as error:
         raise LoadFailed("no programs: %s, and %s" % (why, error)) from error
+    if refused:
+        log.write(log.ERROR, "%s; the programs were compiled instead" % refused)
     if not any(group.error for group in code.groups.values()):
         _keep(data, path)
     return _complete(code), "compiled now from %s, as %s" % (texts, why)

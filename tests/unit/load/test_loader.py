@@ -316,13 +316,20 @@ def test_a_file_that_cannot_be_read_is_refused(installed, monkeypatch):
 
     monkeypatch.setattr(bytecode, "read_file", denied)
     loader.instructions()
-    assert installed.said == ["cannot read %s: Permission denied; the programs are compiled now" % installed.path]
+    assert installed.said == ["cannot read %s: Permission denied; the programs were compiled instead" % installed.path]
 
 
 def test_no_file_and_no_compiler(installed):
     with pytest.raises(loader.LoadFailed) as failed:
         loader.instructions()
     assert str(failed.value) == "no programs: there is no %s, and there is no compiler" % installed.path
+
+
+def test_a_bad_file_and_no_compiler_is_one_line(installed):
+    installed.path.write_bytes(installed.code()[:-1])
+    with pytest.raises(loader.LoadFailed, match="no programs: .* it is damaged: .*, and there is no compiler"):
+        loader.instructions()
+    assert installed.said == []
 
 
 def refused(monkeypatch, error, limit, size, denied=""):
