@@ -4,10 +4,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from typing import Any, Callable, Iterable
 
 from ..compile import bytecode
 from ..kernel import bpf, procfs, refusals, tracefs
-from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE
+from ..kernel.btf import BTF
+from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE, Function, Hook, Tracepoint
+from .programs import Programs
 
 PROG_KPROBE, PROG_TRACEPOINT, PROG_RAW_TRACEPOINT, PROG_TRACING = 2, 5, 17, 26
 TRACE_FENTRY, TRACE_FEXIT = 24, 25
@@ -25,10 +28,14 @@ class Attached:
     `where` tells people where it is, `programs` is {name: descriptor} of the programs that run there.
     """
 
-    def __init__(self):
-        self.descriptors, self.events, self.where, self.programs = [], [], [], {}
+    def __init__(self) -> None:
+        self.descriptors: list[int] = []
+        self.events: list[str] = []
+        self.where: list[str] = []
+        self.programs: dict[str, int] = {}
 
-    def undo(self):
+    def undo(self) -> None:
+        """Detach, and remove the events."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         tracefs.remove(self.events)
@@ -39,18 +46,18 @@ class Attacher:
 
     _has_cleaner = False
 
-    def __init__(self, programs, mode, choice, btf, no_btf=""):
+    def __init__(self, programs: Programs, mode: str, choice: str, btf: BTF | None, no_btf: str = ""):
         self.programs, self.mode, self.choice, self.btf, self.no_btf = programs, mode, choice, btf, no_btf
-        self._loaded = {}
+        self._loaded: dict[tuple[str, int], int] = {}
 
-    def order(self, hook):
+    def order(self, hook: Hook) -> tuple[str, ...]:
         """The attach methods in the order in which they are tried for `hook`."""
         preferred = hook.first if self.choice == "auto" else self.choice
         return tuple(sorted(ATTACH_METHODS, key=lambda method: (method != preferred, ATTACH_METHODS.index(method))))
 
-    def attach(self, hook):
+    def attach(self, hook: Hook) -> tuple[str | None, Attached | None, list[tuple[str, str]]]:
         """(attach method, Attached, [(attach method, why not)]); attach method is None if no attach method took the hook."""
-        failed = []
+        failed: list[tuple[str, str]] = []
         for method in self.order(hook):
             held = Attached()
             try:
@@ -61,7 +68,7 @@ class Attacher:
                 failed.append((method, str(error)))
         return None, None, failed
 
-    def _try(self, method, hook, held):
+    def _try(self, method: str, hook: Hook, held: Attached) -> None:
         if method == TRACEPOINT:
             if not hook.tracepoints:
                 raise NotAttached("no tracepoint stands for it")
@@ -83,20 +90,22 @@ class Attacher:
         if not held.descriptors:
             raise NotAttached("the kernel has no function %s" % " or ".join(f.symbols[0] for f in hook.functions))
 
-    def _trampoline(self, function, held):
-        if self.btf is None:
+    def _trampoline(self, function: Function, held: Attached) -> None:
+        btf = self.btf
+        if btf is None:
             raise NotAttached(self.no_btf)
-        symbol = next((symbol for symbol in function.symbols if self.btf.function(symbol)), None)
+        symbol = next((symbol for symbol in function.symbols if btf.function(symbol)), None)
         if symbol is None:
-            return self._missing(function)
-        number, arguments = self.btf.function(symbol)
+            self._missing(function)
+            return
+        number, arguments = btf.function(symbol)
         for way in function.program_types.of(TRAMPOLINE, self.mode):
             kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
             program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number, arguments)
             held.descriptors.append(self._do("attach to", symbol, TRAMPOLINE, bpf.raw_tracepoint_open, None, program))
             held.where.append("%s:%s" % (way, symbol))
 
-    def _probe(self, function, held):
+    def _probe(self, function: Function, held: Attached) -> None:
         for way in function.program_types.of(PROBE, self.mode):
             for symbol in function.symbols:
                 try:
@@ -116,9 +125,11 @@ class Attacher:
                 held.where.append("%s:%s" % (way, symbol))
                 break
             else:
-                return self._missing(function)
+                self._missing(function)
+                return
 
-    def _probe_event(self, at_return, program, symbol, held):
+    def _probe_event(self, at_return: bool, program: str, symbol: str, held: Attached) -> int:
+        """The descriptor of a perf event for it. Raises OSError."""
         if at_return:
             # never on the PMU: it gives few instances, and the kernel tells nobody which returns they miss
             self._start_cleaner()
@@ -132,13 +143,13 @@ class Attacher:
         return bpf.perf_event_open(int(kind), 0, ctypes.addressof(text))
 
     @classmethod
-    def _start_cleaner(cls):
+    def _start_cleaner(cls) -> None:
         """Before the first kretprobe: what is made must not stay, whenever this process is killed."""
         if not cls._has_cleaner:
             tracefs.start_cleaner()
             cls._has_cleaner = True
 
-    def _tracepoint(self, tracepoint, held):
+    def _tracepoint(self, tracepoint: Tracepoint, held: Attached) -> None:
         for event in tracepoint.events:
             if tracepoint.raw:
                 program = self._program(held, tracepoint.program, PROG_RAW_TRACEPOINT)
@@ -157,11 +168,12 @@ class Attacher:
                 self._do("attach to", event, TRACEPOINT, bpf.perf_event_run, perf_event, program)
             held.where.append(event)
 
-    def _missing(self, function):
+    def _missing(self, function: Function) -> None:
         if function.required:
             raise NotAttached("the kernel has no function %s" % " or ".join(function.symbols))
 
-    def _program(self, held, name, kind, attach_type=0, btf_id=0, arguments=-1):
+    def _program(self, held: Attached, name: str, kind: int, attach_type: int = 0, btf_id: int = 0,
+                 arguments: int = -1) -> int:
         """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
         key = (name, btf_id)
         if key not in self._loaded:
@@ -177,13 +189,13 @@ class Attacher:
         held.programs[name] = self._loaded[key]
         return self._loaded[key]
 
-    def close_unused(self, programs):
+    def close_unused(self, programs: Iterable[int]) -> None:
         """Close the descriptors of programs that are loaded and not among `programs`, those that are attached."""
         for program in set(self._loaded.values()).difference(programs):
             os.close(program)
 
     @staticmethod
-    def _do(operation, target, method, function, *args):
+    def _do(operation: str, target: str, method: str, function: Callable[..., Any], *args: Any) -> Any:
         try:
             return function(*args)
         except OSError as error:
