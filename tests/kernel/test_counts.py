@@ -3,7 +3,8 @@ import time
 
 from cases import CASES
 from cases.counted import added_by
-from harness.attached import COMM, GROUPS_BY_COMM, FtraceReleases
+from harness import ftrace
+from harness.attached import COMM, GROUPS_BY_COMM
 from harness.exact_counts import assert_counts, difference
 import pytest
 from workloads import syscalls
@@ -17,7 +18,7 @@ LAZY_RCU = 15  # seconds; releases are counted when RCU runs, up to 10 s later w
 def test_n_events_add_exactly_n(attached, case, tmp_path):
     methods, before = attached.methods(), attached.values()
     added = {name: N * added_by(case, name, methods[name], attached.mode) for name in before}
-    with FtraceReleases(methods) as releases:
+    with ftrace.releases() as releases:
         syscalls.run(case.work, COMM, N, tmp_path)
         seen = settled_difference(attached, before, added)
         if without_releases(seen) == without_releases(added):

@@ -11,7 +11,8 @@ import subprocess
 import threading
 import time
 
-from harness.attached import COMM, EACH_METHOD, STOCK_KERNEL, Attached, FtraceReleases, method_param, skip_without_method
+from harness import ftrace
+from harness.attached import COMM, EACH_METHOD, STOCK_KERNEL, Attached, method_param, skip_without_method
 from harness.exact_counts import assert_counts, difference
 from harness.plugin_process import Plugin, config_for_method
 import pytest
@@ -73,7 +74,7 @@ def test_counts_of_a_cpu_that_goes_offline_are_kept(attached, tmp_path):
 def test_ten_thousand_short_processes_are_counted_exactly(attached, tmp_path):
     n = 10007
     before = attached.values()
-    with FtraceReleases(attached.methods()) as releases:
+    with ftrace.releases() as releases:
         # vfork is fast on an emulated machine, too
         syscalls.run(syscalls.vforks if syscalls.X86 else syscalls.children(syscalls.fork), COMM, n, tmp_path)
         until(lambda: grown(attached, before).get("exit.task", 0) >= n)

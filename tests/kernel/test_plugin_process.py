@@ -226,7 +226,7 @@ def test_a_plugin_killed_while_programs_are_compiled_takes_the_compiler_along(cl
         time.sleep(0.3)
         assert status.exists(), "the compiler was done too soon"
         plugin.process.send_signal(signal.SIGKILL)
-        assert plugin.ended()[0] == -signal.SIGKILL
+        assert plugin.wait_for_end()[0] == -signal.SIGKILL
         deadline = time.monotonic() + PATIENCE
         # whoever inherits it may leave it a zombie
         while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:

@@ -201,7 +201,7 @@ def chart_total(values, chart):
 
 def releases_missed_by_kernel(grown, expected):
     """The number of missing releases, if nothing else differs and the kernel may be the reason: one that does not run BPF
-    programs in every task misses 1 release in 1000 (see attached.FtraceReleases), under load 1 in 80."""
+    programs in every task misses 1 release in 1000 (see harness/ftrace.py), under load 1 in 80."""
     def others(values):
         return {key: value for key, value in values.items() if key[1] != "task_close"}
 
