@@ -2,7 +2,7 @@
 PYTHON = /usr/bin/python3
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 KERNEL = bookworm
-GUEST = env EBPF_PLUGIN_GUEST=1 EBPF_PLUGIN_TEST_PATIENCE=120
+GUEST = env EBPF_PLUGIN_GUEST=1 EBPF_PLUGIN_TEST_PATIENCE=400
 PYTEST = $(SUDO) $(PYTHON) -m pytest
 
 help: ## this list

@@ -179,9 +179,10 @@ def test_a_killed_compiler_is_one_clear_error(clean_kernel, delay):
         assert log[0].endswith("no programs: there is no /nowhere/bytecode, and the compiler was killed by signal 9")
 
 
+@pytest.mark.releases
 def test_the_plugin_counts_with_programs_compiled_at_the_start(clean_kernel):
     with Plugin("1", *FEW_GROUPS, environment=COMPILING) as plugin:
-        plugin.read_ticks(1)
+        plugin.read_until(lambda lines: plugin.blocks, 2 * PATIENCE)  # an emulated machine compiles for minutes
 
 
 KILLED = """
