@@ -18,15 +18,17 @@ class Series:
     """What has been counted of one key. Values are tuples of int, by their source (a group, or a map).
 
     raw: as the kernel had them last; sums: in all, since the series was first added; before: the sums at the last tick,
-    of the sources that have moved since; start: the sums when it was added.
+    of the sources that have moved since; start: the sums when it was added; removed: the tick at which it was removed;
+    is_taken_back: whether that took back sums that were in a sample.
     """
 
     __slots__ = ("key", "id", "name", "labels", "epoch", "raw", "sums", "before", "start", "tick", "since", "active",
-                 "score")
+                 "score", "removed", "is_taken_back")
 
     def __init__(self, key: object, id: str, name: str, labels: Labels):
         self.key, self.id, self.name, self.labels = key, id, name, labels
-        self.epoch = self.tick = 0
+        self.epoch = self.tick = self.removed = 0
+        self.is_taken_back = False
         self.raw: dict[str, Values] = {}
         self.sums: dict[str, Values] = {}
         self.before: dict[str, Values] = {}
@@ -67,8 +69,15 @@ class SeriesTable:
         return series.tick > 1
 
     def add(self, key: object, now: float, raw: dict[str, Values], epoch: int = 0) -> Series:
-        """The series of a key from now on. What its row has in `raw` is not counted for it."""
-        series = self._retired.pop(key, None)
+        """The series of a key from now on. What its row has in `raw` is not counted for it.
+
+        Raises ValueError if the key was removed at this tick, a tick after it was added: its sums of the last tick have
+        been taken back, and would be seen to go back.
+        """
+        series = self._retired.get(key)
+        if series is not None and series.is_taken_back and series.removed == self._ticks:
+            raise ValueError("%r was removed at this tick" % (key,))
+        self._retired.pop(key, None)
         if series is None:
             id, name, labels = self._describe(key)
             series = Series(key, self._unique(id), name, labels)
@@ -123,6 +132,7 @@ class SeriesTable:
         series.before.clear()
         for moved in self.changed.values():
             moved.discard(series)
+        series.removed, series.is_taken_back = self._ticks, self.age(series) == 1
         self._retired[series.key] = series
         while len(self._retired) > self._remembered:
             self._ids.discard(self._retired.pop(next(iter(self._retired))).id)
