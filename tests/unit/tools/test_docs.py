@@ -136,6 +136,14 @@ def test_hooks_and_workloads_of_the_page_of_kernels():
     for mode, sentence in (("entry", "of %d hooks in entry mode"), ("return", "of %d in return mode")):
         number = sum(mode in hook.modes for group in counted for hook in group.hooks)
         assert sentence % number in page, "kernels.md: %d hooks in load mode %s" % (number, mode)
+    counting = "import cases, cases.network; print(len(cases.CASES), len(cases.network.CASES))"
+    path = os.pathsep.join(os.path.join(ROOT, *names) for names in (("plugin",), ("tests", "kernel")))
+    printed = subprocess.run([sys.executable, "-B", "-c", counting], env={**os.environ, "PYTHONPATH": path},
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+    calls, network = map(int, printed.split())
+    for sentence, number in (("The tests run %d workloads", calls + network), ("%d are about files", calls),
+                             ("%d are about the network", network), ("%d of %d exact", (calls + network, calls + network))):
+        assert sentence % number in " ".join(page.split()), "kernels.md does not say %r" % (sentence % number)
 
 
 @pytest.mark.parametrize("page, sentence, number", [
