@@ -19,7 +19,7 @@ from harness.counting_sockets import V4, V6, run_pair
 from harness.exact_counts import assert_counts
 from harness.plugin_process import PLUGIN
 import pytest
-from workloads import elf, syscalls, tcp, udp
+from workloads import elf, syscalls, tcp, tcp_events, udp
 from workloads.messages import ask
 
 from ebpf_plugin.kernel import process, procfs
@@ -463,8 +463,8 @@ def calls_add(name, counters):
 
 
 PAIRS = {
-    "tcp4": (tcp.client(V4, ask), tcp.server(V4, tcp.answer)),
-    "tcp6": (tcp.client(V6, ask), tcp.server(V6, tcp.answer)),
+    "tcp4": (tcp.client(V4, ask), tcp.server(V4, tcp_events.answer)),
+    "tcp6": (tcp.client(V6, ask), tcp.server(V6, tcp_events.answer)),
     "udp4": (udp.client(V4, ask), udp.server(V4, udp.answer)),
     "udp6": (udp.client(V6, ask), udp.server(V6, udp.answer)),
     "client-retransmits": (tcp.retransmit(V4, "neighbour", False), tcp.answer_in_turn(V4)),

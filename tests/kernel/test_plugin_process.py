@@ -1,6 +1,5 @@
 """The plugin as a process: what it prints on a real kernel, how it ends, and that it leaves nothing in the kernel."""
 import errno
-import os
 import pathlib
 import re
 import signal
@@ -11,26 +10,12 @@ import time
 from harness.attached import COMM, DEFAULT_GROUPS, GROUPS_BY_COMM, skip_without_method
 from harness.exact_counts import assert_counts, difference
 from harness.leaks import added_since, objects_in_kernel
-from harness.plugin_process import PATIENCE, PLUGIN, ROOT, Plugin, config_for_method
+from harness.plugin_process import FEW_GROUPS, PATIENCE, PLUGIN, ROOT, Plugin, config_for_method
 import pytest
 from workloads import syscalls
 
 from ebpf_plugin.kernel import capabilities, tracefs
 from ebpf_plugin.model.group import ATTACH_METHODS
-
-FEW_GROUPS = ("-p", "-g")  # for tests where the groups do not matter: an emulated machine loads the rest in 10 s
-
-
-def child_of(plugin):
-    """The process id of the plugin's child, as soon as there is one."""
-    path = "/proc/%d/task/%d/children" % (plugin.process.pid, plugin.process.pid)
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        children = pathlib.Path(path).read_text().split()
-        if children:
-            return int(children[0])
-        time.sleep(0.002)
-    raise AssertionError("no child")
 
 
 @pytest.mark.parametrize("flags", [[], ["-r"]], ids=["entry", "return"])
@@ -160,31 +145,6 @@ def test_a_suspended_process_gives_a_gap_and_no_spike(clean_kernel):
         assert len(status) < len(late)
 
 
-COMPILING = {"EBPF_PLUGIN_TEST_BYTECODE": "/nowhere/bytecode"}
-
-
-@pytest.mark.parametrize("delay", [0, 0.05, 0.15, 0.3])
-def test_a_killed_compiler_is_one_clear_error(clean_kernel, delay):
-    with Plugin("1", environment=COMPILING) as plugin:
-        compiler = child_of(plugin)
-        time.sleep(delay)
-        try:
-            os.kill(compiler, signal.SIGKILL)
-        except ProcessLookupError:
-            pytest.fail("the compiler was gone before %s s: the delays are too long for this machine" % delay)
-        assert plugin.wait_for_end(PATIENCE)[0] == 1
-        assert plugin.process.stdout.read() == b"DISABLE\n"
-        log = plugin.stderr().strip().splitlines()
-        assert len(log) == 1
-        assert log[0].endswith("no programs: there is no /nowhere/bytecode, and the compiler was killed by signal 9")
-
-
-@pytest.mark.releases
-def test_the_plugin_counts_with_programs_compiled_at_the_start(clean_kernel):
-    with Plugin("1", *FEW_GROUPS, environment=COMPILING) as plugin:
-        plugin.read_until(lambda lines: plugin.blocks, 2 * PATIENCE)  # an emulated machine compiles for minutes
-
-
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
@@ -210,29 +170,6 @@ def test_a_plugin_killed_while_it_loads_leaves_nothing_in_the_kernel(clean_kerne
     done = subprocess.run([sys.executable, "-I", "-c", KILLED % {"stage": stage}, str(ROOT / "plugin"), directory],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b""), done.stderr
-
-
-def test_a_plugin_that_ends_while_compiling_ends_its_compiler(clean_kernel):
-    with Plugin("1", environment=COMPILING) as plugin:
-        compiler = child_of(plugin)
-        plugin.process.send_signal(signal.SIGTERM)
-        assert plugin.wait_for_end()[0] == 0
-        assert not os.path.exists("/proc/%d" % compiler)
-
-
-def test_a_plugin_killed_while_programs_are_compiled_takes_the_compiler_along(clean_kernel):
-    with Plugin("1", environment=COMPILING) as plugin:
-        compiler = child_of(plugin)
-        status = pathlib.Path("/proc/%d/status" % compiler)
-        time.sleep(0.3)
-        assert status.exists(), "the compiler was done too soon"
-        plugin.process.send_signal(signal.SIGKILL)
-        assert plugin.wait_for_end()[0] == -signal.SIGKILL
-        deadline = time.monotonic() + PATIENCE
-        # whoever inherits it may leave it a zombie
-        while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert time.monotonic() < deadline
 
 
 def test_without_privilege_one_line_names_the_capabilities(clean_kernel, plugin_readable_by_all):
@@ -270,12 +207,6 @@ def test_check_shows_every_chart_and_show_bpf_the_programs(clean_kernel):
     assert shown.returncode == 0
     assert " * RETURN_MODE = 1\n" in shown.stdout
     assert "ON_SYS_EXIT(close, " in shown.stdout
-
-
-def test_a_header_in_the_working_directory_is_not_compiled(clean_kernel, tmp_path):
-    (tmp_path / "hooks.h").write_text("#error this is not ours\n")
-    with Plugin("1", *FEW_GROUPS, cwd=tmp_path) as plugin:
-        plugin.read_ticks(1)
 
 
 def test_the_plugin_runs_with_a_bad_configuration_and_reports_it(clean_kernel, tmp_path):

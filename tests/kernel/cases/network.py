@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness import network_namespaces
 from harness.counting_sockets import MAPPED, V4, V6, run_pair
-from workloads import tcp, udp
+from workloads import tcp, tcp_events, udp
 from workloads.messages import ANSWER, ASK, MANY, PARTS, SHORT, ask, do_nothing, peek, recv_without_data, write_read
 
 PEER4, PEER6 = network_namespaces.V4 % 2, network_namespaces.V6 % 2
@@ -65,7 +65,7 @@ def both(protocol, remote, **more):
 
 ASKED = {"sent": [ASK], "received": [ANSWER]}
 ANSWERED = {"sent": [ANSWER], "received": [ASK]}
-SERVED4, SERVED6 = tcp.server(V4, tcp.answer), tcp.server(V6, tcp.answer)
+SERVED4, SERVED6 = tcp.server(V4, tcp_events.answer), tcp.server(V6, tcp_events.answer)
 UDP_SERVED4, UDP_SERVED6 = udp.server(V4, udp.answer), udp.server(V6, udp.answer)
 
 BY_TIMEOUT = {"kernel_at_least": {"Tcp.RetransSegs": 1, "TcpExt.TCPTimeouts": 1}, "kernel": {"TcpExt.TCPLossProbes": 0}}
@@ -79,35 +79,35 @@ CASES = [
     Case("tcp4-mapped-client", tcp.client(MAPPED, ask), SERVED4, **connection(OUT4)),
     Case("tcp4-server", SERVED4, tcp.client(V4, ask), **accepted()),
     Case("tcp6-server", SERVED6, tcp.client(V6, ask), **accepted()),
-    Case("tcp4-mapped-server", tcp.server(MAPPED, tcp.answer), tcp.client(V4, ask), **accepted()),
+    Case("tcp4-mapped-server", tcp.server(MAPPED, tcp_events.answer), tcp.client(V4, ask), **accepted()),
     Case("tcp4-loopback", tcp.loopback(V4, "127.0.0.1"), None, once={"tcp_close": 1},
          **both("tcp", "127.0.0.1", connect_v4=1, accept_tcp=1, tcp_close=2)),
     Case("tcp6-loopback", tcp.loopback(V6, "::1"), None, once={"tcp_close": 1},
          **both("tcp", "::1", connect_v6=1, accept_tcp=1, tcp_close=2)),
     # one connection
-    Case("tcp4-lasting", tcp.client_lasting(V4, ask), tcp.server_lasting(V4, tcp.answer),
+    Case("tcp4-lasting", tcp.client_lasting(V4, ask), tcp.server_lasting(V4, tcp_events.answer),
          once={"connect_v4": 1, "tcp_close": 1}, **moves("tcp", OUT4, **ASKED)),
     # other calls
     Case("tcp4-read-write", tcp.client(V4, write_read), SERVED4, **connection(OUT4)),
-    Case("tcp4-sendmsg", tcp.client(V4, tcp.sendmsg), tcp.server(V4, tcp.answer_sendmsg),
+    Case("tcp4-sendmsg", tcp.client(V4, tcp_events.sendmsg), tcp.server(V4, tcp_events.answer_sendmsg),
          **connection(OUT4, [sum(PARTS)], [sum(PARTS)])),
-    Case("tcp4-sendfile", tcp.client(V4, tcp.sendfile), SERVED4, **connection(OUT4)),
-    Case("tcp4-splice", tcp.client(V4, tcp.splice), SERVED4,
+    Case("tcp4-sendfile", tcp.client(V4, tcp_events.sendfile), SERVED4, **connection(OUT4)),
+    Case("tcp4-splice", tcp.client(V4, tcp_events.splice), SERVED4,
          on_system_calls={"tcp_recv_calls": 0, "tcp_recv_bytes": 0}, **connection(OUT4)),
     Case("tcp4-peek", tcp.client(V4, peek), SERVED4, **connection(OUT4, received=[0, 0, ANSWER])),
-    Case("tcp4-empty-send", tcp.client(V4, tcp.empty_send), SERVED4, **connection(OUT4, sent=[0, ASK])),
-    Case("tcp4-half-close", tcp.client(V4, tcp.half_close), tcp.server(V4, tcp.answer_at_end),
+    Case("tcp4-empty-send", tcp.client(V4, tcp_events.empty_send), SERVED4, **connection(OUT4, sent=[0, ASK])),
+    Case("tcp4-half-close", tcp.client(V4, tcp_events.half_close), tcp.server(V4, tcp_events.answer_at_end),
          **connection(OUT4, received=[ANSWER, 0])),
     Case("tcp4-EAGAIN", tcp.client(V4, recv_without_data), SERVED4, **connection(OUT4, received=[0, ANSWER])),
-    Case("tcp4-partial", tcp.client(V4, tcp.send_until_full), tcp.server(V4, tcp.drain),
+    Case("tcp4-partial", tcp.client(V4, tcp_events.send_until_full), tcp.server(V4, tcp_events.drain),
          from_calls=("tcp_send_calls", "tcp_send_bytes"), adds={"connect_v4": 1, "tcp_close": 1}),
     Case("tcp4-accept-EAGAIN", tcp.accept_nothing, None, once={"tcp_close": 1}),
     # errors
     Case("tcp4-refused", tcp.refused(V4), None, kernel={"Tcp.AttemptFails": 1}, **connection(OUT4, (), ())),
     Case("tcp6-refused", tcp.refused(V6), None, kernel={"Tcp.AttemptFails": 1}, **connection(OUT6, (), ())),
-    Case("tcp4-reset-send", tcp.client(V4, tcp.send_after_reset), tcp.server(V4, tcp.reset), kernel=ON_RESET,
+    Case("tcp4-reset-send", tcp.client(V4, tcp_events.send_after_reset), tcp.server(V4, tcp_events.reset), kernel=ON_RESET,
          **connection(OUT4, sent=[0, 0], received=(), tcp_send_errors=2)),
-    Case("tcp4-reset-recv", tcp.client(V4, tcp.recv_after_reset), tcp.server(V4, tcp.reset), kernel=ON_RESET,
+    Case("tcp4-reset-recv", tcp.client(V4, tcp_events.recv_after_reset), tcp.server(V4, tcp_events.reset), kernel=ON_RESET,
          **connection(OUT4, sent=(), received=[0], tcp_recv_errors=1)),
     Case("tcp4-unconnected", tcp.unconnected, None,
          **moves("tcp", OUT4, [0], [0], tcp_send_errors=1, tcp_recv_errors=1, tcp_close=1)),

@@ -10,6 +10,7 @@ from harness.attached import COMM
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
+FEW_GROUPS = ("-p", "-g")  # for tests where the groups do not matter: an emulated machine loads the rest in 10 s
 PATIENCE = 240  # seconds; long enough for an emulated machine that shares its processor
 
 
