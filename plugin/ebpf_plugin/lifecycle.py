@@ -6,6 +6,9 @@ import signal
 
 from .kernel import process
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -15,14 +18,14 @@ class Stop(BaseException):
     `status` is that of the process: 0 unless something is wrong.
     """
 
-    def __init__(self, status=0):
+    def __init__(self, status: int = 0):
         super().__init__(status)
         self.status = status
 
 
-def on_signals():
+def on_signals() -> None:
     """From now on SIGTERM, SIGINT and SIGHUP raise Stop, once: the way out is not interrupted again."""
-    def stop(_number, _frame):
+    def stop(_number: int, _frame: object) -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise Stop
@@ -31,8 +34,8 @@ def on_signals():
         signal.signal(each, stop)
 
 
-def exit_now(status):
-    """End the process at once.
+def exit_now(status: int) -> NoReturn:
+    """End the process at once, with this exit status.
 
     The kernel takes tracepoints and probes down one by one, each after an RCU grace period, seconds in all: whoever closes
     a descriptor last waits for that. A child that holds the same descriptors and nothing else does so in our place; it is

@@ -6,11 +6,11 @@ import time
 
 INFO, ERROR = "INFO", "ERROR"
 
-_said = set()
+_said: set[str] = set()
 
 
-def write(level, text):
-    """One line; what could end it or move a terminal's cursor is shown as an escape."""
+def write(level: str, text: str) -> None:
+    """One line; `level` is INFO or ERROR; what could end it or move a terminal's cursor is shown as an escape."""
     clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     try:
@@ -19,7 +19,7 @@ def write(level, text):
         pass  # nobody to tell
 
 
-def once(level, text, about=None):
+def once(level: str, text: str, about: str | None = None) -> None:
     """Say it unless the same, or something `about` the same, has been said."""
     about = about or text
     if about not in _said:

@@ -3,13 +3,19 @@
 The collector matches with this at every tick: it imports nothing, and what is parsed are plain tuples, for marshal.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Pieces = tuple[str, ...]
+    Patterns = tuple[tuple[Pieces, ...], tuple[Pieces, ...]]
 
-def parse(text):
+
+def parse(text: str) -> "Patterns":
     """(positive, negative): a tuple of patterns each, a pattern being the tuple of its pieces between the stars.
 
     Patterns stand apart by white space; `!` directly before one negates it. A `!` alone says nothing.
     """
-    positive, negative = [], []
+    positive: list[Pieces] = []
+    negative: list[Pieces] = []
     for item in text.casefold().split():
         kind = negative if item[0] == "!" else positive
         item = item[item[0] == "!":]
@@ -20,10 +26,10 @@ def parse(text):
     return tuple(positive), tuple(negative)
 
 
-def passes(patterns, name):
+def passes(patterns: "Patterns", name: str) -> bool:
     """Whether no negative pattern matches the whole of `name`, and a positive one does unless there are none.
 
-    The order of the patterns is irrelevant, and so is the case of letters.
+    `patterns` are what parse() returned. Their order is irrelevant, and so is the case of letters.
     """
     positive, negative = patterns
     name = name.casefold()
@@ -32,7 +38,7 @@ def passes(patterns, name):
     return not positive or any(_matches(pieces, name) for pieces in positive)
 
 
-def _matches(pieces, name):
+def _matches(pieces: "Pieces", name: str) -> bool:
     """Each piece at the first place that it can have: if any choice of places fits, this one does, without going back."""
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:

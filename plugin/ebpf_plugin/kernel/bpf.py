@@ -1,4 +1,4 @@
-"""bpf(2) and perf_event_open(2), which Python does not have. Each function raises OSError."""
+"""bpf(2) and perf_event_open(2), which Python does not have. Each function raises OSError; sizes are in bytes."""
 from __future__ import annotations
 
 import ctypes
@@ -10,6 +10,9 @@ import struct
 from . import procfs
 from .libc import LIBC, call
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Buffer = ctypes.Array[ctypes.c_char]
 BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH = 15, 17, 24
@@ -24,57 +27,58 @@ PERF_FLAG_FD_CLOEXEC = 8
 PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
 
 
-def bpf(command, attributes):
-    """bpf(2): `attributes` is a writable buffer that begins as union bpf_attr does. Returns what the call returns."""
+def bpf(command: int, attributes: bytearray) -> int:
+    """bpf(2): `attributes` begins as union bpf_attr does; the kernel may write there. Returns what the call returns."""
     buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
     return call(LIBC.syscall, SYSCALLS[MACHINE][0], command, buffer, len(attributes))
 
 
-def map_create(kind, key_size, value_size, entries, flags=0, name=""):
-    """Returns the descriptor of a new map; sizes are in bytes. Of `name` 15 characters are kept (4.15)."""
+def map_create(kind: int, key_size: int, value_size: int, entries: int, flags: int = 0, name: str = "") -> int:
+    """Returns the descriptor of a new map of this BPF_MAP_TYPE. Of `name` 15 characters are kept (4.15)."""
     return bpf(BPF_MAP_CREATE, bytearray(struct.pack(
         "=7I16s", kind, key_size, value_size, entries, flags, 0, 0, name.encode()[:15])))
 
 
-def map_memory(descriptor, size):
-    """The values of an array that was made with BPF_F_MMAPABLE (5.5), each rounded up to 8 bytes, to be read."""
+def map_memory(descriptor: int, size: int) -> mmap.mmap:
+    """The values of an array that was made with BPF_F_MMAPABLE (5.5), each rounded up to 8 bytes; only to be read."""
     return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
 
 
-def element(descriptor, key, value=None, flags=0):
-    """The attributes of bpf(2) for an element of a map; `key` and `value` are ctypes, which must outlive them."""
+def element(descriptor: int, key: Buffer, value: Buffer | None = None, flags: int = 0) -> bytearray:
+    """The attributes of bpf(2) for an element of a map; they have the addresses of `key` and `value`."""
     where = ctypes.addressof(value) if value else 0
     return bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), where, flags))
 
 
-def map_lookup(descriptor, key, size):
-    """The `size` bytes that a map has at `key` (bytes)."""
-    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
-    bpf(BPF_MAP_LOOKUP_ELEM, element(descriptor, key, value))
+def map_lookup(descriptor: int, key: bytes, size: int) -> bytes:
+    """The `size` bytes that a map has at `key`. Raises FileNotFoundError if it is not there."""
+    wanted, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    bpf(BPF_MAP_LOOKUP_ELEM, element(descriptor, wanted, value))
     return value.raw
 
 
-def map_delete(descriptor, key):
+def map_delete(descriptor: int, key: bytes) -> None:
     """Take `key` out; nothing happens if it is not there."""
-    key = ctypes.create_string_buffer(key, len(key))
+    unwanted = ctypes.create_string_buffer(key, len(key))
     try:
-        bpf(BPF_MAP_DELETE_ELEM, element(descriptor, key))
+        bpf(BPF_MAP_DELETE_ELEM, element(descriptor, unwanted))
     except FileNotFoundError:
         pass
 
 
-def map_update(descriptor, key, value, flags=BPF_ANY):
-    """Put `value` at `key`, both bytes of the map's sizes."""
-    key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    bpf(BPF_MAP_UPDATE_ELEM, element(descriptor, key, value, flags))
+def map_update(descriptor: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
+    """Put `value` at `key`, both of the map's sizes. Raises FileExistsError with BPF_NOEXIST, FileNotFoundError with
+    BPF_EXIST, and E2BIG if the map is full."""
+    place, content = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    bpf(BPF_MAP_UPDATE_ELEM, element(descriptor, place, content, flags))
 
 
 class Rejected(OSError):
     """The verifier did not take a program; the text has its last words."""
 
 
-def prog_load(kind, name, instructions, expected_attach_type=0, attach_btf_id=0):
-    """Returns the descriptor of a verified program. `instructions` is its bytes, `name` at most 15 of them are kept.
+def prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: int = 0, attach_btf_id: int = 0) -> int:
+    """Returns the descriptor of a verified program of this BPF_PROG_TYPE. Of `name` 15 characters are kept.
 
     Raises Rejected if the verifier has something to say, else OSError.
     """
@@ -90,7 +94,8 @@ def prog_load(kind, name, instructions, expected_attach_type=0, attach_btf_id=0)
             raise Rejected(error.errno, "verifier: " + said[-1]) if said else error from None
 
 
-def _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log=None):
+def _prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: int, attach_btf_id: int,
+               log: Buffer | None = None) -> int:
     code = ctypes.create_string_buffer(instructions, len(instructions))
     license_text = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
@@ -102,35 +107,37 @@ def _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, lo
     return bpf(BPF_PROG_LOAD, bytearray(attributes))
 
 
-def _version():
+def _version() -> int:
     """LINUX_VERSION_CODE of the running kernel, which kprobe programs had to name before 5.0."""
     numbers = os.uname().release.split("-")[0].split(".")[:3]
     major, minor, patch = (int(number) if number.isdigit() else 0 for number in (numbers + ["0", "0"])[:3])
     return (major << 16) + (minor << 8) + min(patch, 255)
 
 
-def recursion_misses(program):
+def recursion_misses(program: int) -> int:
     """How often the kernel did not run `program` because it was running on that CPU already (5.12; before that, 0)."""
     info = ctypes.create_string_buffer(216)
     bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), ctypes.addressof(info))))
-    return struct.unpack_from("=Q", info, 208)[0]
+    misses, = struct.unpack_from("=Q", info, 208)
+    return int(misses)
 
 
-def raw_tracepoint_open(name, program):
+def raw_tracepoint_open(name: str | None, program: int) -> int:
     """Attach a raw tracepoint program by name, or (None) a trampoline where it was loaded for. Returns the link."""
     text = ctypes.create_string_buffer(name.encode()) if name else None
     return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", ctypes.addressof(text) if text else 0, program, 0)))
 
 
-def perf_event_open(kind, config, config1=0, config2=0):
-    """A system-wide event for BPF, disabled. It is opened on one CPU; its program runs on all of them, as the programs of
-    an event belong to the event, not to a CPU (kernel/trace/trace_event_perf.c, kernel/events/core.c, 4.7)."""
+def perf_event_open(kind: int, config: int, config1: int = 0, config2: int = 0) -> int:
+    """Returns the descriptor of a system-wide event for BPF, disabled; `config` is the id of a tracepoint, or what else
+    struct perf_event_attr says for this PERF_TYPE. It is opened on one CPU; its program runs on all of them, as the programs
+    of an event belong to the event, not to a CPU (kernel/trace/trace_event_perf.c, kernel/events/core.c, 4.7)."""
     # type, size, config, sample_period, sample_type, read_format, flags (disabled), wakeup_events, bp_type, config1, config2
     attributes = struct.pack("=IIQQQQQIIQQ40x", kind, 112, config, 1, 0, 0, 1, 1, 0, config1, config2)
     return call(LIBC.syscall, SYSCALLS[MACHINE][1], attributes, -1, procfs.first_cpu(), -1, PERF_FLAG_FD_CLOEXEC)
 
 
-def perf_event_run(event, program):
-    """Let `program` run at `event`."""
+def perf_event_run(event: int, program: int) -> None:
+    """Let `program` run at `event`; both are descriptors."""
     fcntl.ioctl(event, PERF_EVENT_IOC_SET_BPF, program)
     fcntl.ioctl(event, PERF_EVENT_IOC_ENABLE, 0)

@@ -12,17 +12,23 @@ class NoBTF(Exception):
 
 
 class _Type(ctypes.Structure):
+    name: int
+    info: int
+    type: int
     _fields_ = [("name", ctypes.c_uint32), ("info", ctypes.c_uint32), ("type", ctypes.c_uint32)]
 
 
 class _Member(ctypes.Structure):
+    name: int
+    type: int
+    offset: int
     _fields_ = [("name", ctypes.c_uint32), ("type", ctypes.c_uint32), ("offset", ctypes.c_uint32)]
 
 
 class BTF:
     """Raises NoBTF. Ids are those of BTF, as bpf(2) takes them for attach_btf_id."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         for name in ("libbpf.so.1", "libbpf.so.0"):
             try:
                 self._lib = ctypes.CDLL(name)
@@ -45,28 +51,32 @@ class BTF:
             raise NoBTF("no BTF: %s is missing (CONFIG_DEBUG_INFO_BTF)" % BTF_PATH)
         self._btf = pointer
 
-    def function(self, name):
+    def function(self, name: str) -> tuple[int, int] | None:
         """(id, number of arguments) of a kernel function, or None."""
-        number = self._lib.btf__find_by_name_kind(self._btf, name.encode(), KIND_FUNC)
+        number = self._find(name.encode(), KIND_FUNC)
         if number <= 0:
             return None
         prototype = self._type(self._type(number).type)
         return number, prototype.info & 0xFFFF
 
-    def raw_tracepoint_arguments(self, name):
+    def raw_tracepoint_arguments(self, name: str) -> int:
         """The number of arguments of a raw tracepoint, 0 if it is not known (btf_trace_<name>, trace/bpf_probe.h)."""
-        number = self._lib.btf__find_by_name_kind(self._btf, b"btf_trace_" + name.encode(), KIND_TYPEDEF)
+        number = self._find(b"btf_trace_" + name.encode(), KIND_TYPEDEF)
         if number <= 0:
             return 0
         prototype = self._type(self._type(self._type(number).type).type)
         return (prototype.info & 0xFFFF) - 1  # the first is the kernel's own
 
-    def bit_offset(self, struct_name, member):
+    def bit_offset(self, struct_name: str, member: str) -> int | None:
         """The offset of a member in bits, looked for in unnamed members as well, or None."""
-        number = self._lib.btf__find_by_name_kind(self._btf, struct_name.encode(), KIND_STRUCT)
+        number = self._find(struct_name.encode(), KIND_STRUCT)
         return self._offset_in(number, member.encode()) if number > 0 else None
 
-    def _offset_in(self, number, name):
+    def _find(self, name: bytes, kind: int) -> int:
+        """The id of a type, not above 0 if there is none."""
+        return int(self._lib.btf__find_by_name_kind(self._btf, name, kind))
+
+    def _offset_in(self, number: int, name: bytes) -> int | None:
         address = self._lib.btf__type_by_id(self._btf, number)
         kind = _Type.from_address(address)
         members = (_Member * (kind.info & 0xFFFF)).from_address(address + ctypes.sizeof(_Type))
@@ -82,11 +92,11 @@ class BTF:
                     return bits + inner
         return None
 
-    def _type(self, number):
+    def _type(self, number: int) -> _Type:
         return _Type.from_address(self._lib.btf__type_by_id(self._btf, number))
 
 
-def _readable():
+def _readable() -> bool:
     try:
         with open(BTF_PATH, "rb"):
             return True

@@ -4,10 +4,14 @@ from __future__ import annotations
 import ctypes
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def call(function, *args):
+def call(function: Callable[..., int], *args: Any) -> int:
     """What a function of libc returns; raises OSError with its errno if that is below zero."""
     result = function(*args)
     if result < 0:

@@ -7,18 +7,22 @@ import struct
 
 from . import bpf
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
 
 class HashMap:
-    """`value` is the struct format of a row's value, `room` the most rows that the map can have."""
+    """`key_size` is in bytes, `value` the struct format of a row's value, `room` the most rows that the map can have."""
 
-    def __init__(self, descriptor, key_size, value, room):
+    def __init__(self, descriptor: int, key_size: int, value: str, room: int):
         self._descriptor, self._key, self._room = descriptor, struct.Struct("%ds" % key_size), room
         self._value = struct.Struct(value)
         self._keys = ctypes.create_string_buffer(key_size * room)
         self._values = ctypes.create_string_buffer(self._value.size * room)
         self._place = ctypes.c_uint32()
 
-    def rows(self):
+    def rows(self) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
         """Yields (key as bytes, value as a tuple). Raises OSError."""
         begun, done = False, False
         while not done:

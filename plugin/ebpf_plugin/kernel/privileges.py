@@ -6,9 +6,13 @@ import contextlib
 from . import capabilities, process
 from .. import log
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
 
 @contextlib.contextmanager
-def unused():
+def unused() -> Iterator[None]:
     """Inside, files are opened with no more right than the user has who started us.
 
     The launcher gives CAP_DAC_READ_SEARCH for tracefs, to every member of the agent's group. An ebpf.conf of theirs may be
@@ -23,7 +27,7 @@ def unused():
         capabilities.set_capabilities(effective, permitted, inheritable)
 
 
-def drop(trial):
+def drop(trial: Callable[[], Any]) -> None:
     """Give up capabilities until `trial()` raises OSError, and keep the least with which it does not.
 
     With kernel.unprivileged_bpf_disabled, every bpf(2) took CAP_BPF (or, before 5.8, CAP_SYS_ADMIN) until 5.19, when

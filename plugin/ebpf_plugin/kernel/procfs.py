@@ -7,7 +7,7 @@ MAX_COMM = 15  # bytes of a process's name that the kernel keeps
 MAX_COMMAND_LINE = 16384  # bytes of a command line that the agent reads
 
 
-def read(path):
+def read(path: str) -> str:
     """The text of a file of the kernel's; "" if there is none that we may read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -16,22 +16,23 @@ def read(path):
         return ""
 
 
-def first_cpu():
+def first_cpu() -> int:
+    """The lowest number of a CPU that is online."""
     return int(read("/sys/devices/system/cpu/online").replace("-", ",").split(",")[0])
 
 
-def locked_down():
+def locked_down() -> bool:
     """Whether lockdown(7) keeps everybody from reading kernel memory: no kprobes, no tracefs, no helper that reads it."""
     return "[confidentiality]" in read("/sys/kernel/security/lockdown")
 
 
-def cpu_ids():
+def cpu_ids() -> int:
     """One more than the highest number that a CPU may have; more than possible_cpus() where numbers are left out."""
     ranges = (read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
     return max(int(part.split("-")[-1]) for part in ranges) + 1
 
 
-def possible_cpus(text=None):
+def possible_cpus(text: str | None = None) -> int:
     """The number of CPUs in a list such as "0-3,8"; by default of the kernel's possible ones. 1 if nobody knows: the loader
     says that /sys is missing."""
     ranges = (text or read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
@@ -58,7 +59,7 @@ def comm_of(pid: int) -> bytes | None:
 
 
 def processes() -> dict[int, tuple[bytes, int]]:
-    """{pid: (comm in bytes, parent's pid)} of /proc now."""
+    """{pid: (comm in bytes, parent's pid)} of /proc now. Raises OSError if /proc cannot be listed."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

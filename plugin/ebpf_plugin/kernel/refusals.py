@@ -11,20 +11,21 @@ LOCKDOWN = "kernel lockdown is in confidentiality mode: boot with lockdown=integ
 ENOTSUPP = 524  # include/linux/errno.h; Python and libc have no name for it
 
 
-def explain(operation, target, method, error):
-    """One line: operation, target, errno, then what is the matter as far as the machine tells."""
+def explain(operation: str, target: str, method: str, error: OSError) -> str:
+    """One line: operation, target, errno, then what is the matter as far as the machine tells. `method` is the attach
+    method, "" if it does not matter."""
     name = errno.errorcode.get(error.errno, "ENOTSUPP" if error.errno == ENOTSUPP else str(error.errno))
     cause = _verdict(error.strerror) if isinstance(error, bpf.Rejected) else _cause(method, error.errno)
     return "cannot %s %s: %s (%s)" % (operation, target, name, cause)
 
 
-def _verdict(text):
+def _verdict(text: str) -> str:
     """The verifier's, and why it refuses a helper that reads kernel memory: "unknown func bpf_probe_read_kernel#113" (6.1),
     "program of this type cannot use helper bpf_probe_read_kernel#113" (6.12)."""
     return "%s: %s" % (text, LOCKDOWN) if " bpf_probe_read" in text and procfs.locked_down() else text
 
 
-def _cause(method, number):
+def _cause(method: str, number: int) -> str:
     if number in (errno.EPERM, errno.EACCES):
         return denied() or _paranoid(method) or {
             TRAMPOLINE: "the kernel refuses trampolines on its functions",
@@ -39,7 +40,7 @@ def _cause(method, number):
     return os.strerror(number)
 
 
-def denied():
+def denied() -> str:
     """Why a privileged operation is refused for every program of the plugin, or ""."""
     if procfs.locked_down():
         return LOCKDOWN
@@ -53,7 +54,7 @@ def denied():
     return ""
 
 
-def _paranoid(method):
+def _paranoid(method: str) -> str:
     """Debian's kernels know kernel.perf_event_paranoid=3, where perf_event_open(2) takes CAP_SYS_ADMIN."""
     level = procfs.read("/proc/sys/kernel/perf_event_paranoid").strip()
     if method != TRAMPOLINE and level.isdigit() and int(level) > 2 and not capabilities.has_capability("sys_admin"):
@@ -61,7 +62,7 @@ def _paranoid(method):
     return ""
 
 
-def has_kprobes():
+def has_kprobes() -> bool:
     """Whether the kernel has kprobe events at all. False only if that is certain."""
     if os.path.exists("/sys/bus/event_source/devices/kprobe"):
         return True
@@ -71,7 +72,7 @@ def has_kprobes():
         return os.path.exists("/sys/kernel/debug/kprobes")
 
 
-def lacks_symbol(symbol):
+def lacks_symbol(symbol: str) -> bool:
     """Whether /proc/kallsyms certainly has no such function: it can be read, and has others."""
     names = {line.split()[2] for line in procfs.read("/proc/kallsyms").splitlines()}
     return bool(names) and symbol not in names

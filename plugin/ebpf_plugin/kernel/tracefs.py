@@ -13,6 +13,9 @@ import time
 
 from . import procfs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
 GROUP = "ebpf_plugin"
 MAXACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX, kernel/trace/trace_kprobe.c
 
@@ -23,7 +26,7 @@ class NoTracefs(Exception):
     """tracefs is not mounted, or not ours to read."""
 
 
-def root():
+def root() -> str:
     """Where tracefs is mounted. Raises NoTracefs."""
     for path in MOUNTS:
         try:
@@ -39,7 +42,7 @@ def root():
     raise NoTracefs("tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing")
 
 
-def event_id(event):
+def event_id(event: str) -> int | None:
     """The id of "category:name" for perf_event_open(2), or None if the kernel has no such event. Raises NoTracefs."""
     base = root()
     try:
@@ -51,12 +54,12 @@ def event_id(event):
         raise NoTracefs("%s/events/%s: %s" % (base, event, error.strerror)) from error
 
 
-def has_category(name):
+def has_category(name: str) -> bool:
     """Whether the kernel has any tracepoint of this category. Raises NoTracefs."""
     return os.path.isdir("%s/events/%s" % (root(), name))
 
 
-def add_kretprobe(program, symbol):
+def add_kretprobe(program: str, symbol: str) -> str:
     """Make a kretprobe event with many instances for `program` and return its name. Raises OSError and NoTracefs.
 
     The name has the id of the process that holds it, by which start_cleaner() finds it.
@@ -66,7 +69,7 @@ def add_kretprobe(program, symbol):
     return name
 
 
-def remove(names, events=None):
+def remove(names: Iterable[str], events: int | None = None) -> list[str]:
     """Remove events; those in use or gone already are passed over. Returns the names that are no more.
 
     `events` is a descriptor of kprobe_events, for who may not be able to open it now.
@@ -83,21 +86,21 @@ def remove(names, events=None):
     return done
 
 
-def stale():
+def stale() -> list[str]:
     """The names of our events whose process is gone."""
     return [name for name in ours() if not os.path.exists("/proc/%s" % _holder(name))]
 
 
-def made_by(process, listing=None):
+def made_by(process: int, listing: int | None = None) -> list[str]:
     """The names of the events of the process with this id; `listing` as for ours()."""
     return [name for name in ours(listing) if _holder(name) == str(process)]
 
 
-def _holder(name):
+def _holder(name: str) -> str:
     return name.rsplit("_", 1)[1]
 
 
-def ours(listing=None):
+def ours(listing: int | None = None) -> list[str]:
     """The names of our kprobe events, of every running plugin. `listing` is a descriptor of kprobe_events to read from."""
     try:
         if listing is None:
@@ -105,14 +108,17 @@ def ours(listing=None):
                 text = file.read()
         else:
             os.lseek(listing, 0, os.SEEK_SET)
-            text = b"".join(iter(lambda: os.read(listing, 1 << 16), b"")).decode("ascii", "replace")
+            data = b""
+            while part := os.read(listing, 1 << 16):
+                data += part
+            text = data.decode("ascii", "replace")
     except (OSError, NoTracefs):
         return []
     defined = [line.split(" ", 1)[0].split(":", 1)[-1] for line in text.splitlines()]
     return [name for name in defined if name.startswith(GROUP + "/")]
 
 
-def _append(text, events=None):
+def _append(text: str, events: int | None = None) -> None:
     descriptor = _events() if events is None else events
     try:
         os.write(descriptor, text.encode() + b"\n")
@@ -121,12 +127,12 @@ def _append(text, events=None):
             os.close(descriptor)
 
 
-def _events():
+def _events() -> int:
     # Opening with truncation would ask the kernel to remove everybody's events (kernel/trace/trace_kprobe.c, probes_open).
     return os.open(root() + "/kprobe_events", os.O_WRONLY | os.O_APPEND)
 
 
-def start_cleaner():
+def start_cleaner() -> None:
     """Fork a process that removes the kprobe events of this one when it is gone, however it went. It shares our pages
     and only waits.
 
