@@ -1,4 +1,4 @@
-"""apps_groups.conf: which processes make up an application. Read at start; apps_match.py does the matching.
+"""apps_groups.conf: which processes make up an application. Read at start; collect/application_matcher.py does the matching.
 
 The format is the agent's, and a line means what apps.plugin 1.37.1 takes it for, but for three accidents: there a quote that
 is not closed swallows lines that follow (in a comment, too), a pattern that another group has already drags the rest of its
@@ -8,8 +8,7 @@ message.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-
+from typing import Iterable, Iterator, NamedTuple
 from .files import quoted, read
 
 NAME = "apps_groups.conf"
@@ -36,21 +35,21 @@ class Groups(NamedTuple):
     `rules` are for Matcher: plain tuples of (bytes, rank, group) for each of exact, prefix, suffix and inside.
     """
 
-    names: tuple
-    ids: tuple
-    rules: tuple
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+    rules: tuple[tuple[tuple[bytes, int, int], ...], ...]
 
 
 class Invalid(Exception):
     """What is wrong with a line, and what is accepted or done."""
 
 
-def load(paths):
+def load(paths: Iterable[str]) -> tuple[Groups, str | None, list[str]]:
     """(Groups, the path that was taken or None, messages) from the first of the files that can be read.
 
     As in the agent a user's file stands instead of the stock one, not before it.
     """
-    messages = []
+    messages: list[str] = []
     for path in paths:
         try:
             text = read(path, "surrogateescape")  # a pattern is any bytes
@@ -64,9 +63,10 @@ def load(paths):
     return parse("")[0], None, messages
 
 
-def parse(text, path=NAME):
+def parse(text: str, path: str = NAME) -> tuple[Groups, list[str]]:
     """(Groups, messages). Each message is one line: path:line: what is wrong, what is accepted."""
-    book, messages, more = _Book(), [], 0
+    book, more = _Book(), 0
+    messages: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         for wrong in (wrong for part in line.split("\r") for wrong in book.add(part)):
             if len(messages) < MOST_MESSAGES:
@@ -81,12 +81,12 @@ def parse(text, path=NAME):
 class _Book:
     """What has been read so far."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.names = {OTHER: 0}  # {name: index}
-        self.rules = [[] for _ in range(4)]
-        self._seen = {}  # {(kind, text): group}
+        self.rules: list[list[tuple[bytes, int, int]]] = [[] for _ in range(4)]
+        self._seen: dict[tuple[int, bytes], int] = {}  # {(kind, text): group}
 
-    def add(self, line):
+    def add(self, line: str) -> Iterator[str]:
         """Take a line. Yields what is wrong with it."""
         name, words = None, 0
         try:
@@ -109,7 +109,7 @@ class _Book:
             if name is not None and not words:
                 yield "group %s has no pattern; %s" % (quoted(name), FORMAT)
 
-    def _pattern(self, name, word):
+    def _pattern(self, name: str, word: str) -> None:
         """Give a pattern to a group."""
         kind, text = _kind(word)
         group = self.names.get(name, len(self.names))
@@ -128,10 +128,10 @@ class _Book:
         self.rules[kind].append((text, len(self._seen), group))
 
 
-def _words(line):
+def _words(line: str) -> Iterator[tuple[str, str]]:
     """(word, what follows it) for each word before a comment; as in the agent, only a # that begins a word begins one."""
     for match in _WORD.finditer(line):
-        word = match.group(match.lastindex)
+        word = match.group(match.lastindex or 0)
         if word.startswith("#"):
             return
         if match.lastindex == 3 and word[0] in "'\"":
@@ -140,7 +140,7 @@ def _words(line):
             yield word, line[match.end():match.end() + 80]
 
 
-def _name(word):
+def _name(word: str) -> str:
     """A group's name. A - before it hides it from one chart of the agent's; a + is part of the name there, and so here."""
     name = word.lstrip("-")
     if not name or len(name) > LONGEST_NAME:
@@ -148,7 +148,7 @@ def _name(word):
     return name
 
 
-def _kind(word):
+def _kind(word: str) -> tuple[int, bytes]:
     """(kind, bytes to look for) of a pattern. -, + and * may stand before it in any order: hidden, debug, wildcard."""
     text = word.lstrip("-+*")
     before = word[:len(word) - len(text)]
@@ -159,11 +159,11 @@ def _kind(word):
     return kind, text.encode("utf-8", "surrogateescape")
 
 
-def _ids(names):
+def _ids(names: Iterable[str]) -> tuple[str, ...]:
     """An id for each name. Who needs no cleaning keeps the name, whoever comes first."""
     clean = [re.sub(r"[^A-Za-z0-9_.-]|\.$", "_", name) for name in names]
     taken = set(names) & set(clean)
-    ids = []
+    ids: list[str] = []
     for name, wish in zip(names, clean):
         number, id_ = 1, wish
         while id_ != name and id_ in taken:

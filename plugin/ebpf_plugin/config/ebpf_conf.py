@@ -55,11 +55,11 @@ def _read(path: str, messages: list[str]) -> dict[str, Any]:
             continue
         accepted = sorted(key for known_section, key in known if known_section == section)
         if not accepted:
-            messages.append("%s:%d: unknown section [%s]; known are %s" % (
+            messages.append("%s:%s: unknown section [%s]; known are %s" % (
                 path, config.lineof(name), name, ", ".join(sorted({o.section for o in OPTIONS} | {SERVICE_NAMES}))))
             continue
         for key, value in keys.items():
-            where = "%s:%d" % (path, config.lineof(name, key))
+            where = "%s:%s" % (path, config.lineof(name, key))
             if (section, key) not in known:
                 messages.append("%s: unknown option %r in [%s]; known are %s" % (where, key, name, ", ".join(accepted)))
                 continue
@@ -84,7 +84,7 @@ def _services(path: str, config: IniConfig, keys: Any, messages: list[str]) -> I
                 raise network_filters.Invalid("expected a name")
             yield port, name.strip()
         except network_filters.Invalid as error:
-            messages.append("%s:%d: [%s] %s: %s; passed over" % (
+            messages.append("%s:%s: [%s] %s: %s; passed over" % (
                 path, config.lineof(SERVICE_NAMES, key), SERVICE_NAMES, files.quoted(key), error))
 
 

@@ -7,7 +7,7 @@ import stat
 LONGEST = 1 << 20  # bytes of a file
 
 
-def read(path, undecodable="replace"):
+def read(path: str, undecodable: str = "replace") -> str:
     """The text of a regular file; `undecodable` is the `errors` of bytes.decode(). Raises OSError; never waits for a device
     or a pipe, never reads without end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -22,5 +22,6 @@ def read(path, undecodable="replace"):
     return data.decode("utf-8", undecodable)
 
 
-def quoted(value):
+def quoted(value: str) -> str:
+    """For a message: as Python writes it, at most 60 characters of it."""
     return repr(value if len(value) <= 60 else value[:60] + "...")

@@ -6,8 +6,7 @@ A list becomes spans first: (first, last) whole numbers, both ends inside. Addre
 from __future__ import annotations
 
 from itertools import islice
-from typing import NamedTuple
-
+from typing import Callable, Iterable, Iterator, Mapping, NamedTuple
 from .. import simple_patterns
 from .files import quoted
 
@@ -23,6 +22,9 @@ IPV4 = (0xffff << 32, (0x10000 << 32) - 1)
 IPV6 = ((0, IPV4[0] - 1), (IPV4[1] + 1, ADDRESSES[1]))
 
 
+Span = tuple[int, int]
+
+
 class Invalid(ValueError):
     """What is wrong, and what is accepted."""
 
@@ -30,9 +32,9 @@ class Invalid(ValueError):
 class Ports(NamedTuple):
     """The ports that pass, as spans in order. May be none."""
 
-    spans: tuple
+    spans: tuple[Span, ...]
 
-    def bitmap(self):
+    def bitmap(self) -> bytes:
         """8192 bytes: port p is bit p % 8 of byte p // 8, so that they are 1024 little-endian u64 as well."""
         bits = 0
         for first, last in self.spans:
@@ -43,20 +45,20 @@ class Ports(NamedTuple):
 class Addresses(NamedTuple):
     """The networks that pass, the fewest that say it, in order: (address as 32 hexadecimal digits, prefix length)."""
 
-    blocks: tuple
+    blocks: tuple[tuple[str, int], ...]
 
-    def networks(self):
+    def networks(self) -> tuple[tuple[bytes, int], ...]:
         """((address as 16 bytes, big-endian; prefix length 0 to 128), ...); an IPv4 network of length n has 96 + n."""
         return tuple((bytes.fromhex(address), length) for address, length in self.blocks)
 
 
-def parse_ports(text, services):
+def parse_ports(text: str, services: Mapping[str, Iterable[int]]) -> tuple[Ports | None, list[str]]:
     """(Ports, or None for all of them; messages). `services`: {name: ports}, as read_services() has them."""
     spans, messages = _choose("ports", text, lambda item: _port_spans(item, services), PORTS, DEFAULT_PORTS)
     return None if spans == [PORTS] else Ports(tuple(spans)), messages
 
 
-def parse_addresses(text):
+def parse_addresses(text: str) -> tuple[Addresses | None, list[str]]:
     """(Addresses, or None for all of them; messages)."""
     spans, messages = _choose("ips", text, _address_spans, ADDRESSES, DEFAULT_IPS)
     if spans == [ADDRESSES]:
@@ -69,23 +71,24 @@ def parse_addresses(text):
     return Addresses(blocks), messages
 
 
-def parse_hostnames(text):
-    """(value for patterns.passes(), messages)."""
+def parse_hostnames(text: str) -> tuple[simple_patterns.Patterns, list[str]]:
+    """(value for simple_patterns.passes(), messages)."""
     lonely = ["hostnames: '!': expected a pattern directly behind it; passed over"] if "!" in text.split() else []
     return simple_patterns.parse(text), lonely
 
 
-def parse_service(key):
+def parse_service(key: str) -> int:
     """The port that a key of [service name] is. Raises Invalid."""
     return _port(key)
 
 
-def read_services(text):
+def read_services(text: str) -> tuple[dict[str, set[int]], dict[tuple[int, str], str]]:
     """({name or alias: set of ports}, {(port, "tcp" or "udp"): name}) of the text of an /etc/services.
 
     Of two names for a port the first counts. Other protocols are passed over, as is what cannot be read.
     """
-    ports, names = {}, {}
+    ports: dict[str, set[int]] = {}
+    names: dict[tuple[int, str], str] = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         number, _, protocol = (words[1] if len(words) > 1 else "").partition("/")
@@ -101,7 +104,8 @@ def read_services(text):
     return ports, names
 
 
-def _choose(option, text, read, whole, default):
+def _choose(option: str, text: str, read: Callable[[str], list[Span]], whole: Span, default: str) -> tuple[
+        list[Span], list[str]]:
     """(spans that pass, messages). `read(item)`: the spans of an item without its `!`; raises Invalid. `whole`: everything.
 
     Where things to show are named and none can be read, those of the default are shown: neither nothing nor, because only
@@ -122,9 +126,11 @@ def _choose(option, text, read, whole, default):
     return spans, messages
 
 
-def _read(option, items, read):
+def _read(option: str, items: Iterable[str], read: Callable[[str], list[Span]]) -> tuple[
+        dict[str, list[Span]], list[str]]:
     """({item: spans}, messages): what can be read."""
-    found, messages = {}, []
+    found: dict[str, list[Span]] = {}
+    messages: list[str] = []
     for item in items:
         try:
             if item == "!":
@@ -138,7 +144,7 @@ def _read(option, items, read):
     return found, messages
 
 
-def _rest(spans, whole):
+def _rest(spans: Iterable[Span], whole: Span) -> list[Span]:
     """What of `whole` is in none of these, in order; neighbours come out as one."""
     rest, at = [], whole[0]
     for first, last in sorted(spans):
@@ -148,7 +154,7 @@ def _rest(spans, whole):
     return rest + [(at, whole[1])] if at <= whole[1] else rest
 
 
-def _port_spans(item, services):
+def _port_spans(item: str, services: Mapping[str, Iterable[int]]) -> list[Span]:
     if item == "*":
         return [PORTS]
     low, dash, high = item.replace(":", "-").partition("-")
@@ -162,13 +168,13 @@ def _port_spans(item, services):
     return [(port, port) for port in services[item]]
 
 
-def _port(text):
+def _port(text: str) -> int:
     if not (_digits(text) and len(text) <= 5 and PORTS[0] <= int(text) <= PORTS[1]):
         raise Invalid("expected a port, %d to %d" % PORTS)
     return int(text)
 
 
-def _address_spans(item):
+def _address_spans(item: str) -> list[Span]:
     if item == "*":
         return [ADDRESSES]
     first, last = _address_range(item) if "-" in item else _network(item)
@@ -178,7 +184,7 @@ def _address_spans(item):
     return [(max(first, part[0]), min(last, part[1])) for part in IPV6 if first <= part[1] and part[0] <= last]
 
 
-def _address_range(item):
+def _address_range(item: str) -> Span:
     first, last = map(_address, item.split("-", 1))
     if _is_ipv4(first) != _is_ipv4(last):
         raise Invalid("expected both ends of a range as IPv4, or both as IPv6")
@@ -187,7 +193,7 @@ def _address_range(item):
     return first, last
 
 
-def _network(item):
+def _network(item: str) -> Span:
     """The span of an address, or of one with a prefix length. Bits behind the prefix are of no account."""
     address, slash, length = item.partition("/")
     number = _address(address)
@@ -200,21 +206,21 @@ def _network(item):
     return number >> bits << bits, number | (1 << bits) - 1
 
 
-def _address(text):
+def _address(text: str) -> int:
     """The number of a complete address: `10.1` is none, nor `010.0.0.1`, which is octal to some."""
     import netaddr  # 25 ms, which who has no network viewer need not wait for
     try:
         address = netaddr.IPAddress(text, version=6 if ":" in text else 4, flags=netaddr.INET_PTON)
     except (netaddr.AddrFormatError, ValueError):
         raise Invalid("not a complete address; expected as 10.0.0.1, fc00::1, 10.0.0.0/8, 10.0.0.1-10.0.0.9, or *") from None
-    return address.value | (IPV4[0] if address.version == 4 else 0)
+    return int(address.value) | (IPV4[0] if address.version == 4 else 0)
 
 
-def _is_ipv4(number):
+def _is_ipv4(number: int) -> bool:
     return IPV4[0] <= number <= IPV4[1]
 
 
-def _blocks(spans):
+def _blocks(spans: Iterable[Span]) -> Iterator[tuple[str, int]]:
     """Addresses.blocks of these, one by one: a span can make 250 of them."""
     import netaddr
     for span in spans:
@@ -222,5 +228,5 @@ def _blocks(spans):
             yield "%032x" % network.first, network.prefixlen
 
 
-def _digits(text):
+def _digits(text: str) -> bool:
     return text.isascii() and text.isdigit()

@@ -1,29 +1,31 @@
 """What ebpf.conf says of the network viewer, made ready: filters for the kernel, names and limits for the collector."""
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 from . import network_filters
+from .. import simple_patterns
 from ..kernel import procfs
+from .settings import Settings
 
 
 class Viewer(NamedTuple):
     """`ports`: 8192 bytes as hex, or None for all. `networks`: [[16 bytes as hex, prefix length], ...] or None for all.
 
     `names` is {(port, "TCP" or "UDP"): name of the service}; `hosts` whether addresses are resolved, and `hostnames` which
-    of the names are shown (for patterns.passes()).
+    of the names are shown (for simple_patterns.passes()). `dimensions` is the most of a chart.
     """
 
-    ports: str
-    networks: list
+    ports: str | None
+    networks: list[list[Any]] | None
     dimensions: int
-    names: dict
+    names: dict[tuple[int, str], str]
     hosts: bool
-    hostnames: tuple
+    hostnames: simple_patterns.Patterns
 
 
-def settle(wanted, environment, services_text=None):
-    """(Viewer, messages) of Settings. `services_text` is that of /etc/services."""
+def settle(wanted: Settings, environment: Mapping[str, str], services_text: str | None = None) -> tuple[Viewer, list[str]]:
+    """(Viewer, messages) of Settings. `services_text` is that of /etc/services, which is read if it is None."""
     text = procfs.read("/etc/services") if services_text is None else services_text
     by_name, by_port = network_filters.read_services(text)
     own = dict(wanted.services)
@@ -46,7 +48,7 @@ def settle(wanted, environment, services_text=None):
         dimensions=wanted.dimensions, names=names, hosts=wanted.resolve_hosts, hostnames=hostnames), messages
 
 
-def sizes(viewer, connections):
+def sizes(viewer: Viewer, connections: bool) -> dict[str, int]:
     """{hole or size of a map: value}; `connections` is whether they are to be grouped at all."""
     found = {"CONNECTIONS": int(connections)}
     if viewer.ports is not None:

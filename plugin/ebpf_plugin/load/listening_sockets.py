@@ -16,7 +16,7 @@ NAMESPACES = 256
 NO_ROW = bytes(4)  # of what serves
 
 
-def prepare(maps: Mapping[str, int], ports: str | None, networks: list[Any] | None) -> None:
+def prepare(maps: Mapping[str, int], ports: str | None, networks: list[list[Any]] | None) -> None:
     """Fill the filters' maps, which `maps[table]` gives as descriptors; then enter(). `ports`: hex of 8192 bytes, or None;
     `networks`: [[hex of 16 bytes, prefix length], ...], or None. Raises OSError."""
     if ports is not None:
