@@ -5,12 +5,12 @@ from .. import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any, Optional, Protocol
 
     from ..model.declared import Chart, Dimension
 
     Values = tuple[int, ...]
-    Sample = list[tuple[Chart, tuple[int | None, ...]]]
+    Sample = list[tuple[Chart, tuple[Optional[int], ...]]]
 
     class Source(Protocol):
         """What gives charts whose dimensions come and go."""

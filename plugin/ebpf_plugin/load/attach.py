@@ -94,11 +94,11 @@ class Attacher:
         btf = self.btf
         if btf is None:
             raise NotAttached(self.no_btf)
-        symbol = next((symbol for symbol in function.symbols if btf.function(symbol)), None)
-        if symbol is None:
+        found = next(((symbol, known) for symbol in function.symbols if (known := btf.function(symbol))), None)
+        if found is None:
             self._missing(function)
             return
-        number, arguments = btf.function(symbol)
+        symbol, (number, arguments) = found
         for way in function.program_types.of(TRAMPOLINE, self.mode):
             kind = TRACE_FENTRY if way == "fentry" else TRACE_FEXIT
             program = self._program(held, function.program + "_" + way, PROG_TRACING, kind, number, arguments)
@@ -135,7 +135,10 @@ class Attacher:
             self._start_cleaner()
             name = tracefs.add_kretprobe(program, symbol)
             held.events.append(name)
-            return bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, tracefs.event_id(name.replace("/", ":")))
+            number = tracefs.event_id(name.replace("/", ":"))
+            if number is None:
+                raise OSError(errno.ENODEV, "the event has been removed by somebody else")
+            return bpf.perf_event_open(bpf.PERF_TYPE_TRACEPOINT, number)
         kind = procfs.read(PMU + "/type")
         if not kind:
             raise OSError(errno.ENOENT, "no kprobe events")

@@ -2,19 +2,25 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 import os
 import struct
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from .. import log
 from ..collect.application_matcher import Matcher
 from ..collect.applications import APPLICATION, COMM, INIT, decision
 from ..kernel import bpf, procfs
 
+if TYPE_CHECKING:
+    from ..collect.application_matcher import Rules
+
 LOOKS = 10  # at most; a machine that forks all the time always has somebody new
 
 
-def enter(tables, rules):
-    """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process.
+def enter(tables: Mapping[str, int], rules: Rules) -> set[int]:
+    """Fill the kernel's tables ({name: descriptor}) and return the set of rows that have a process. `rules`: of
+    apps_groups.Groups.
 
     What fails is logged and ends it: who is not entered counts as `other`.
     """
@@ -30,13 +36,13 @@ def enter(tables, rules):
     return rows
 
 
-def _teach(table, matcher):
+def _teach(table: int, matcher: Matcher) -> None:
     for certain, names in zip((True, False), matcher.seeds()):
         for name, group in names.items():
             bpf.map_update(table, COMM.pack(name), decision(group, certain))
 
 
-def _place(table, matcher, rows):
+def _place(table: int, matcher: Matcher, rows: set[int]) -> None:
     """Adds to `rows`. The kernel's programs run already: what they have entered is newer. A process that was born to one
     that they did not know yet is found by another look."""
     entered = True
@@ -53,15 +59,16 @@ def _place(table, matcher, rows):
             entered = True
 
 
-def placed(matcher, processes, line=procfs.command_line):
-    """{pid: row}. `processes` is {pid: (comm, parent's pid)}."""
+def placed(matcher: Matcher, processes: Mapping[int, tuple[bytes, int]],
+           line: Callable[[int], bytes | None] = procfs.command_line) -> dict[int, int]:
+    """{pid: row}. `processes` is {pid: (comm, parent's pid)}; `line` gives the command line of a pid."""
     rows = {0: 0, INIT: 0}
 
-    def row_of(pid):
+    def row_of(pid: int) -> int:
         way = []
         while pid not in rows:
             comm, parent = processes.get(pid, (b"", 0))
-            group = matcher.group_of(comm, lambda pid=pid: line(pid)) if comm else None
+            group = matcher.group_of(comm, partial(line, pid)) if comm else None
             if group is not None:
                 rows[pid] = group
             else:
@@ -77,12 +84,12 @@ def placed(matcher, processes, line=procfs.command_line):
     return {pid: row for pid, row in rows.items() if pid in processes}
 
 
-def are_visible():
+def are_visible() -> bool:
     """Whether /proc tells of everybody's processes: of the first one, which is root's."""
     return procfs.comm_of(INIT) is not None
 
 
-def are_those_of_the_machine():
+def are_those_of_the_machine() -> bool:
     """Whether we are in the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Iterable
 
 
 class Dimension:
@@ -61,13 +61,18 @@ class Chart:
         return "Chart%r" % (self.fields(),)
 
 
-def pack(charts: Any) -> tuple[Any, ...]:
+def pack(charts: Iterable[Chart]) -> tuple[Any, ...]:
     """Charts as plain tuples, for marshal."""
     return tuple(chart.replaced(dimensions=tuple(dimension.fields() for dimension in chart.dimensions)).fields()
                  for chart in charts)
 
 
-def unpack(packed: Any) -> tuple[Chart, ...]:
+def unpack(packed: Iterable[tuple[Any, ...]]) -> tuple[Chart, ...]:
     """The contrary of pack()."""
-    charts = (Chart(*fields) for fields in packed)
-    return tuple(chart.replaced(dimensions=tuple(Dimension(*fields) for fields in chart.dimensions)) for chart in charts)
+    return tuple(_unpacked(fields) for fields in packed)
+
+
+def _unpacked(fields: tuple[Any, ...]) -> Chart:
+    known: dict[str, Any] = dict(zip(Chart.__slots__, fields))
+    known["dimensions"] = tuple(Dimension(*dimension) for dimension in known["dimensions"])
+    return Chart(**known)

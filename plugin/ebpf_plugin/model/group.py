@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .chart import MODES, Chart
+from .chart import ENTRY, MODES, Chart
 from .table import Table, counters_table
 
 TRAMPOLINE, PROBE, TRACEPOINT = ATTACH_METHODS = ("trampoline", "probe", "tracepoint")
@@ -15,13 +15,16 @@ TRAMPOLINE, PROBE, TRACEPOINT = ATTACH_METHODS = ("trampoline", "probe", "tracep
 class ProgramTypes(NamedTuple):
     """The programs that a function takes, by attach method and mode; several are attached in this order."""
 
-    trampoline_entry: tuple = ("fentry",)
-    trampoline_return: tuple = ("fexit",)
-    probe_entry: tuple = ("kprobe",)
-    probe_return: tuple = ("kretprobe",)
+    trampoline_entry: tuple[str, ...] = ("fentry",)
+    trampoline_return: tuple[str, ...] = ("fexit",)
+    probe_entry: tuple[str, ...] = ("kprobe",)
+    probe_return: tuple[str, ...] = ("kretprobe",)
 
-    def of(self, method, mode):
-        return getattr(self, "%s_%s" % (method, mode))
+    def of(self, method: str, mode: str) -> tuple[str, ...]:
+        """Those of TRAMPOLINE or PROBE in ENTRY or RETURN mode."""
+        if method == TRAMPOLINE:
+            return self.trampoline_entry if mode == ENTRY else self.trampoline_return
+        return self.probe_entry if mode == ENTRY else self.probe_return
 
 
 BY_MODE = ProgramTypes()
@@ -40,7 +43,7 @@ class Function(NamedTuple):
     """
 
     program: str
-    symbols: tuple
+    symbols: tuple[str, ...]
     program_types: ProgramTypes = BY_MODE
     required: bool = True
     only_with: str = ""
@@ -54,8 +57,8 @@ class Tracepoint(NamedTuple):
     """
 
     program: str
-    events: tuple
-    modes: tuple = MODES
+    events: tuple[str, ...]
+    modes: tuple[str, ...] = MODES
     raw: bool = False
 
 
@@ -64,7 +67,7 @@ class Field(NamedTuple):
     pairs of structure and member; with `bits` in bits, for bit fields. From the running kernel's BTF."""
 
     macro: str
-    path: tuple
+    path: tuple[tuple[str, str], ...]
     bits: bool = False
 
 
@@ -72,8 +75,8 @@ class Note(NamedTuple):
     """What `counters` mean on an attach method, in these modes, where that is not the usual: `text` goes into titles."""
 
     method: str
-    modes: tuple
-    counters: tuple
+    modes: tuple[str, ...]
+    counters: tuple[str, ...]
     text: str
 
 
@@ -85,25 +88,25 @@ class Hook(NamedTuple):
     """
 
     name: str
-    counters: tuple
-    functions: tuple = ()
-    tracepoints: tuple = ()
-    modes: tuple = MODES
+    counters: tuple[str, ...]
+    functions: tuple[Function, ...] = ()
+    tracepoints: tuple[Tracepoint, ...] = ()
+    modes: tuple[str, ...] = MODES
     first: str = ""
-    notes: tuple = ()
+    notes: tuple[Note, ...] = ()
 
 
-def sys_exits(*calls):
+def sys_exits(*calls: str) -> tuple[str, ...]:
     """The tracepoints at the end of these system calls."""
     return tuple("syscalls:sys_exit_" + call for call in calls)
 
 
-def sys_enters(*calls):
+def sys_enters(*calls: str) -> tuple[str, ...]:
     """The tracepoints at the beginning of these system calls."""
     return tuple("syscalls:sys_enter_" + call for call in calls)
 
 
-def syscall_symbols(call):
+def syscall_symbols(call: str) -> tuple[str, ...]:
     """The function of a system call: with the prefix of the architecture since 4.17, plain before."""
     return tuple(prefix + "sys_" + call for prefix in ("__x64_", "__arm64_", ""))
 
