@@ -160,5 +160,5 @@ class Applications:
             return
         self._next_sweep = self._ticks + RESCAN_TICKS
         for key, _ in HashMap(self._maps["applications"], 4, APPLICATION.format, self._processes).rows():
-            if not os.path.exists("/proc/%d" % struct.unpack("=I", key)):
+            if not os.path.exists("/proc/%d" % struct.unpack("=I", key)[0]):
                 bpf.map_delete(self._maps["applications"], key)

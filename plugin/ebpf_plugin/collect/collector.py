@@ -5,12 +5,18 @@ from .. import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Protocol
+    from typing import Any, Callable, Mapping, Optional, Protocol
 
     from ..model.declared import Chart, Dimension
 
     Values = tuple[int, ...]
     Sample = list[tuple[Chart, tuple[Optional[int], ...]]]
+
+    class Reader(Protocol):
+        """What reads the counters of a group."""
+
+        def read(self) -> Values:
+            """In the group's order; the same object as before if nothing has changed. Raises OSError."""
 
     class Source(Protocol):
         """What gives charts whose dimensions come and go."""
@@ -23,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Collector:
-    """charts: the fixed ones; readers: {group: what has read() -> counters, may raise OSError}; sources: of the others.
+    """charts: the fixed ones; readers: {group: Reader}; sources: of the others.
 
     `every` is the interval between two ticks, in seconds; `refresh` is called before the counters are read.
     """
 
-    def __init__(self, charts: tuple[Chart, ...], readers: dict[str, Any], every: float, sources: tuple[Source, ...] = (),
-                 refresh: Any = None):
+    def __init__(self, charts: tuple[Chart, ...], readers: Mapping[str, Reader], every: float,
+                 sources: tuple[Source, ...] = (), refresh: Callable[[], None] | None = None):
         self.charts, self._readers, self._every, self._sources, self._refresh = charts, readers, every, sources, refresh
         self.counters: dict[str, Values | None] = {}  # of the last tick, by group; None of one that could not be read
         self._time: float | None = None
@@ -64,7 +70,7 @@ class Collector:
         return sample
 
     @staticmethod
-    def _read(group: str, reader: Any) -> Values | None:
+    def _read(group: str, reader: Reader) -> Values | None:
         try:
             return reader.read()
         except OSError as error:

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
+    from ..config.network_viewer import Viewer
+    from ..model.group import Group
     from ..series.table import Series
     from .collector import Sample, Values
     from .resolver import Resolver
@@ -42,8 +44,8 @@ CHARTS = (
 )
 
 
-def plan(group: Any, mode: str, hooks: Mapping[str, Any], viewer: Any, descriptor: int, entries: int) -> dict[str, Any]:
-    """What Connections needs, for marshal. hooks: {hook: what has a `method`}; entries: of the map flows."""
+def plan(group: Group, mode: str, hooks: Mapping[str, Any], viewer: Viewer, descriptor: int, entries: int) -> dict[str, Any]:
+    """What Connections needs, for marshal. hooks: {hook: what has a `method`}; descriptor, entries: of the map flows."""
     attached = {name for name, hook in hooks.items() if hook.method}
     measured = {(protocol, way) for protocol in ("TCP", "UDP") for way, hook in (("sent", "send"), ("received", "recv"))
                 if "%s_%s" % (protocol.lower(), hook) in attached}
@@ -92,7 +94,7 @@ class Connections:
         other = "other:ALL" if inbound else "other:ALL:other"
         chart = Chart(GROUP, id, title, units, "Network connections", priority, (), "stacked", by="connection")
         return [SeriesChart(self._directions[inbound].table, SOURCE, chart, common,
-                            lambda series: of_protocol[series.key[18]],  # type: ignore[index]
+                            lambda series: of_protocol[series.key[18]],
                             (other.replace(":", "_"), other))] if common else []
 
     def _is_measured(self, protocol: str, measure: str) -> bool:
@@ -158,7 +160,7 @@ class Connections:
 
     def _name(self, series: Series) -> tuple[str, str]:
         """(service:PROTOCOL:host, what tells it apart)."""
-        address, port, number, inbound = KEY.unpack(series.key)  # type: ignore[arg-type]
+        address, port, number, inbound = KEY.unpack(series.key)
         labels = dict(series.labels)
         name, apart = "%s:%s" % (labels["service"], labels["protocol"]), "%d" % port
         if inbound:

@@ -23,7 +23,7 @@ from .rows import Counters, RowSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, NoReturn
 
     from ..outputs import Output
     from .collector import Source
@@ -33,7 +33,7 @@ MISSED_TICKS = 60  # between two looks at what programs have missed
 START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.collect.daemon import main; main(int(sys.argv[2]))"
 
 
-def execute(state: dict[str, Any], descriptors: list[int]) -> None:
+def execute(state: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Go on as main(), in this process. `state` is for run(); `descriptors` are kept open. Does not return."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     page = os.memfd_create("state", 0)
@@ -82,12 +82,17 @@ def run(state: dict[str, Any], output: Output) -> None:
                for group, (descriptor, count, rows) in state["maps"].items()}
     sources = _sources(state, {group: readers[group] for group, (_, _, rows) in state["maps"].items() if rows > 1}, row_set)
     missed = MissedEvents(state["programs"], state["events"])
-    privileges.drop(lambda: [source.read() for source in sources])  # what is mapped takes none
+    privileges.drop(lambda: _try(sources))  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
     gc.freeze()
     with output:
         pulse = ticker.Ticker(state["every"], still_here=output.still_here)
         tick(collector, output, pulse, state["ticks"], missed.tell)
+
+
+def _try(sources: tuple[Source, ...]) -> None:
+    for source in sources:
+        source.read()
 
 
 def _sources(state: dict[str, Any], readers: dict[str, Counters], row_set: RowSet) -> tuple[Source, ...]:

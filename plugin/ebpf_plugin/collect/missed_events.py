@@ -10,17 +10,21 @@ import os
 from .. import log
 from ..kernel import bpf, tracefs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Collection, Mapping
+
 
 class MissedEvents:
     """Says once for each program that it has missed events. `programs` is {name: descriptor}, `events` names of kprobe
     events. Opens what it needs at once, so that it works after privilege is dropped."""
 
-    def __init__(self, programs, events):
+    def __init__(self, programs: Mapping[str, int], events: Collection[str]):
         self._programs = programs
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """{program or event: events missed so far}; what the kernel does not tell is left out."""
         found = {}
         for name, descriptor in self._programs.items():
@@ -29,27 +33,29 @@ class MissedEvents:
             except OSError:
                 continue
         if self._profile is not None:
-            for line in self._read().decode("ascii", "replace").splitlines():
+            for line in _read(self._profile).decode("ascii", "replace").splitlines():
                 name, _hits, misses = line.split()[:3]
                 if name in self._events:
                     found[name] = int(misses)
         return found
 
-    def _read(self):
-        """The whole profile: the kernel gives a page of it at most at a time (fs/seq_file.c)."""
-        data = part = os.pread(self._profile, 1 << 16, 0)
-        while part:
-            part = os.pread(self._profile, 1 << 16, len(data))
-            data += part
-        return data
-
-    def tell(self):
+    def tell(self) -> None:
+        """Log each program and event that has missed some, once."""
         for name, count in self.counts().items():
             if count:
                 log.once(log.ERROR, "%s has missed %d events so far: its counts are too low by that" % (name, count), name)
 
 
-def _open_profile():
+def _read(profile: int) -> bytes:
+    """The whole profile: the kernel gives a page of it at most at a time (fs/seq_file.c)."""
+    data = part = os.pread(profile, 1 << 16, 0)
+    while part:
+        part = os.pread(profile, 1 << 16, len(data))
+        data += part
+    return data
+
+
+def _open_profile() -> int | None:
     try:
         return os.open(tracefs.root() + "/kprobe_profile", os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, tracefs.NoTracefs):

@@ -42,7 +42,7 @@ class RowSet:
         marks = self._marks.tobytes() if self._marks is not None else b"-"
         if marks != self._seen:
             self._seen = marks
-            marked = () if self._marks is None else [row for row, mark in enumerate(marks) if mark]
+            marked: Iterable[int] = () if self._marks is None else [row for row, mark in enumerate(marks) if mark]
             self.rows = sorted(self._known.union(marked))
 
 
@@ -64,7 +64,8 @@ class Counters:
     def read(self) -> Values:
         """In the order of the group's counters; the same object as before if nothing has changed."""
         memory, size, count, raws = self._memory, self._size, self._count, self._raw
-        self.changed = changed = []
+        changed: list[int] = []
+        self.changed = changed
         for row in self._set.rows:
             raw = memory[row * size:row * size + size].tobytes()
             if raws.get(row) != raw:

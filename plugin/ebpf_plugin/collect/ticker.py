@@ -8,24 +8,28 @@ import time
 
 from ..lifecycle import Stop
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
 QUIET = 60  # seconds; agents since 1.41 stop a plugin that has printed nothing for 120
 
 
 class Ticker:
     """Waits for ticks on whole multiples of `every` seconds of the wall clock, and watches stdin meanwhile. When a wait is
-    longer than QUIET, still_here() is called each QUIET seconds.
+    longer than QUIET, still_here() is called each QUIET seconds. `stdin` is a descriptor.
 
     Stdin counts only if it is a pipe or a socket, as an agent gives it: a terminal and /dev/null say nothing.
     """
 
-    def __init__(self, every, stdin=0, still_here=lambda: None):
+    def __init__(self, every: float, stdin: int = 0, still_here: Callable[[], None] = lambda: None):
         self._every, self._stdin, self._still_here = every, stdin, still_here
         self._poll = select.poll()
         self._watched = _is_pipe(stdin)
         if self._watched:
             self._poll.register(stdin, select.POLLIN)
 
-    def wait(self):
+    def wait(self) -> None:
         """Return at the next multiple; one that has passed meanwhile is skipped. Raises Stop.
 
         The deadline is monotonic, so a clock that is set moves a tick by less than one interval.
@@ -42,14 +46,14 @@ class Ticker:
             elif left > QUIET:
                 self._still_here()
 
-    def _listen(self):
+    def _listen(self) -> None:
         heard = os.read(self._stdin, 4096)
         # the agent's QUIT may come without an end of line; other words (FUNCTION ...) are not for us
         if not heard or b"QUIT" in heard.split():
             raise Stop
 
 
-def _is_pipe(descriptor):
+def _is_pipe(descriptor: int) -> bool:
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:

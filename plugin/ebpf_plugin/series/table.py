@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable
+    from typing import Any, Callable, Iterable
 
     Values = tuple[int, ...]
     Labels = tuple[tuple[str, str], ...]
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Series:
     """What has been counted of one key. Values are tuples of int, by their source (a group, or a map).
 
-    raw: as the kernel had them last; sums: in all, since the series was first added; before: the sums at the last tick,
-    of the sources that have moved since; start: the sums when it was added; removed: the tick at which it was removed;
-    is_taken_back: whether that took back sums that were in a sample.
+    key: anything hashable. raw: as the kernel had them last; sums: in all, since the series was first added; before: the
+    sums at the last tick, of the sources that have moved since; start: the sums when it was added; removed: the tick at
+    which it was removed; is_taken_back: whether that took back sums that were in a sample.
     """
 
     __slots__ = ("key", "id", "name", "labels", "epoch", "raw", "sums", "before", "start", "tick", "since", "active",
                  "score", "removed", "is_taken_back")
 
-    def __init__(self, key: object, id: str, name: str, labels: Labels):
+    def __init__(self, key: Any, id: str, name: str, labels: Labels):
         self.key, self.id, self.name, self.labels = key, id, name, labels
         self.epoch = self.tick = self.removed = 0
         self.is_taken_back = False
