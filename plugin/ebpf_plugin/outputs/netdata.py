@@ -12,7 +12,7 @@ from .. import lifecycle, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable
+    from typing import Iterable
 
     from ..collect.collector import Sample
     from ..model.declared import Chart
@@ -30,8 +30,8 @@ class Netdata:
     def __enter__(self) -> Netdata:
         return self
 
-    def __exit__(self, *_: Any) -> bool:
-        return False
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def still_here(self) -> None:
         """In the middle of a long wait."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Any, Iterator
 
     from ..model.declared import Chart, Dimension
 
@@ -69,7 +69,8 @@ class Block:
         """
         begin = self._begin if microseconds is None else "%s %d" % (self._begin, microseconds)
         if values and None not in values:
-            return self._format % (begin, *[value if -MOST <= value < MOST else _int64(value) for value in values])
+            known: tuple[Any, ...] = values  # all of them are int, which mypy does not see
+            return self._format % (begin, *[value if -MOST <= value < MOST else _int64(value) for value in known])
         lines = [line % _int64(value) for line, value in zip(self._lines, values) if value is not None]
         return "".join([begin, "\n", *lines, "END\n"]) if lines else ""
 

@@ -5,6 +5,19 @@ import os
 
 from . import netdata
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, Optional, Sequence
+
+    import rich.table
+
+    from ..collect.collector import Sample
+    from ..config.settings import Settings
+    from ..load.loader import Loaded
+    from ..model.declared import Chart, Dimension
+
+    Rate = tuple[Chart, Dimension, Optional[float]]
+
 BUSIEST = 8  # applications, and dimensions of a chart of connections
 # What the table of applications shows of their charts.
 APPLICATIONS = (("file_open", "opens/s"), ("vfs_read_bytes", "read B/s"), ("vfs_write_bytes", "written B/s"),
@@ -13,7 +26,7 @@ SPARKS = " ▁▂▃▄▅▆▇█"
 HISTORY = 60  # ticks
 
 
-def view(charts, loaded, settings):
+def view(charts: Iterable[Chart], loaded: Loaded, settings: Settings) -> Plain:
     """The view that suits stdout. Without rich it is plain lines, too."""
     if os.isatty(1):
         try:
@@ -23,7 +36,7 @@ def view(charts, loaded, settings):
     return Plain()
 
 
-def sparkline(values):
+def sparkline(values: Sequence[float | None]) -> str:
     """One character for each value, as high as the largest absolute one; unknown is a blank."""
     top = max((abs(value) for value in values if value is not None), default=0)
     return "".join(
@@ -34,41 +47,44 @@ def sparkline(values):
 class Plain:
     """group chart dimension value, one line for each dimension and tick."""
 
-    def __init__(self):
-        self._before = {}  # (chart's full id, dimension's id): when, value
-        self._then = None
+    def __init__(self) -> None:
+        # (chart's full id, dimension's id): when, value
+        self._before: dict[tuple[str, str], tuple[float | None, int | None]] = {}
+        self._then: float | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Plain:
         return self
 
-    def __exit__(self, *_):
-        return False
+    def __exit__(self, *error: Any) -> None:
+        pass
 
-    def still_here(self):
+    def still_here(self) -> None:
         """People are patient."""
 
-    def begin(self, now, sample):
+    def begin(self, now: float, sample: Sample) -> None:
         """Where the counters began."""
         self.rates(now, sample)
 
-    def rates(self, now, sample):
+    def rates(self, now: float, sample: Sample) -> list[Rate]:
         """What the agent would draw, as [(Chart, Dimension, value)]: per second, or the difference itself; None: unknown."""
-        found = []
+        found: list[Rate] = []
         for chart, values in sample:
             for dimension, value in zip(chart.dimensions, values):
-                place, rate = (chart.full_id, dimension.id), value
+                place = chart.full_id, dimension.id
+                rate: float | None = value
                 if dimension.algorithm == "incremental":
                     # one that has appeared began with its start; after a gap the rate is unknown
                     then, last = self._before.get(place, (self._then, dimension.start))
-                    is_known = None not in (value, last, self._then) and then == self._then
-                    rate = (value - last) / (now - then) if is_known else None
+                    rate = None
                     if value is not None:
+                        if last is not None and then is not None and then == self._then:
+                            rate = (value - last) / (now - then)
                         self._before[place] = now, value
                 found.append((chart, dimension, None if rate is None else rate * dimension.multiplier / dimension.divisor))
         self._then = now
         return found
 
-    def show(self, now, sample):
+    def show(self, now: float, sample: Sample) -> None:
         """A line for each dimension."""
         netdata.write("".join(
             "%-8s %-16s %-8s %s\n" % (chart.group, chart.id, _printable(dimension.name or dimension.id), _number(rate))
@@ -78,7 +94,7 @@ class Plain:
 class Live(Plain):
     """The table on the terminal, redrawn at every tick. Raises ImportError without rich."""
 
-    def __init__(self, loaded, settings):
+    def __init__(self, loaded: Loaded, settings: Settings):
         super().__init__()
         import rich.console
         import rich.live
@@ -86,31 +102,30 @@ class Live(Plain):
         import rich.text
         self._new_table, self._group, self._text = rich.table.Table, rich.console.Group, rich.text.Text
         self._live = rich.live.Live(screen=True, auto_refresh=False)
-        self._history = {}
+        self._history: dict[tuple[str, str], list[float | None]] = {}
         self._title = "ebpf.plugin: load mode %s, every %d s; Ctrl-C ends" % (settings.mode, settings.every)
         hidden = [name for hooks in loaded.hooks.values() for name, hook in hooks.items() if not hook.method]
         self._caption = "not shown (--check says why): %s" % ", ".join(hidden + list(loaded.broken)) \
             if hidden or loaded.broken else None
 
-    def __enter__(self):
+    def __enter__(self) -> Live:
         self._live.__enter__()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self._live.__exit__(*error)
-        return False
 
-    def begin(self, now, sample):
+    def begin(self, now: float, sample: Sample) -> None:
         """All that is known is what there is."""
         super().begin(now, sample)
         self._draw([(chart, dimension, None) for chart, _ in sample if not chart.by for dimension in chart.dimensions], [])
 
-    def show(self, now, sample):
+    def show(self, now: float, sample: Sample) -> None:
         """Draw the tables anew."""
         rates = self.rates(now, sample)
         self._draw([rate for rate in rates if not rate[0].by], [rate for rate in rates if rate[0].by])
 
-    def _draw(self, rates, changing):
+    def _draw(self, rates: Iterable[Rate], changing: Sequence[Rate]) -> None:
         table = self._table("group", "chart", "dimension")
         table.title, table.caption = self._title, self._caption
         table.add_column("last minute", no_wrap=True, ratio=1)
@@ -128,10 +143,11 @@ class Live(Plain):
             self._applications([rate for rate in changing if rate[0].type == "apps"]),
             self._busiest([rate for rate in changing if rate[0].type != "apps"]), table), refresh=True)
 
-    def _applications(self, rates):
+    def _applications(self, rates: Iterable[Rate]) -> rich.table.Table:
         """One row for each that does something, the busiest first: where it stands highest counts."""
         columns = [name for name, _ in APPLICATIONS]
-        found, most = {}, dict.fromkeys(columns, 1)
+        found: dict[str, dict[str, float]] = {}
+        most = dict.fromkeys(columns, 1.0)
         for chart, dimension, rate in rates:
             if chart.id in most and rate:
                 found.setdefault(dimension.name or dimension.id, {})[chart.id] = rate
@@ -144,10 +160,10 @@ class Live(Plain):
             table.add_row(self._text(_printable(name)), *(_number(of_charts.get(column, 0)) for column in columns))
         return table
 
-    def _busiest(self, rates):
+    def _busiest(self, rates: Iterable[Rate]) -> rich.table.Table:
         """Of each chart whose dimensions come and go, those where something happens, the busiest first."""
         table = self._table("chart", "dimension")
-        charts = {}
+        charts: dict[str, list[tuple[float, Chart, Dimension, float]]] = {}
         for chart, dimension, rate in rates:
             if rate:
                 charts.setdefault(chart.full_id, []).append((abs(rate), chart, dimension, rate))
@@ -158,7 +174,7 @@ class Live(Plain):
                               "%s %s" % (_number(rate), chart.units))
         return table
 
-    def _table(self, *columns):
+    def _table(self, *columns: str) -> rich.table.Table:
         table = self._new_table(expand=True, box=None, padding=(0, 1))
         for name in columns:
             table.add_column(name, no_wrap=True)
@@ -166,9 +182,9 @@ class Live(Plain):
         return table
 
 
-def _printable(text):
+def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _number(value):
+def _number(value: float | None) -> str:
     return "-" if value is None else "{:,d}".format(round(value))
