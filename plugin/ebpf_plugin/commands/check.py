@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import os
+from typing import Iterator, Sequence
 
 from ..kernel import procfs, refusals, tracefs
+from ..config.settings import Settings
 from ..kernel.btf import BTF_PATH
+from ..load.loader import Loaded
+from ..model.group import Group
 from ..model.select import select_charts
 from ..outputs import netdata
 
 
-def report(groups, wanted, loaded):
+def report(groups: Sequence[Group], wanted: Settings, loaded: Loaded) -> int:
     """Print it; the exit status is 0 if every enabled group has a chart to show."""
     netdata.write("\n".join(_lines(groups, wanted, loaded)) + "\n")
     alive = {chart.group for chart in select_charts(groups, wanted.mode, loaded.hooks)}
@@ -19,7 +23,7 @@ def report(groups, wanted, loaded):
     return 0 if alive == {group.name for group in groups} else 1
 
 
-def _lines(groups, wanted, loaded):
+def _lines(groups: Sequence[Group], wanted: Settings, loaded: Loaded) -> Iterator[str]:
     yield from _machine()
     for group in groups:
         yield ""
@@ -43,7 +47,7 @@ def _lines(groups, wanted, loaded):
                 yield "chart %s is shown without %s" % (chart.id, ", ".join(missing))
 
 
-def _machine():
+def _machine() -> Iterator[str]:
     yield "kernel %s on %s" % (os.uname().release, os.uname().machine)
     yield "BTF       %s" % (BTF_PATH if os.path.exists(BTF_PATH) else "no (CONFIG_DEBUG_INFO_BTF): no trampolines")
     yield "kprobes   %s" % ("yes" if refusals.has_kprobes() else "no (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import Any, Sequence
 
 from .. import log
 from ..collect import connections, daemon
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     return daemon.execute(state, loaded.descriptors)
 
 
-def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) -> dict[str, Any]:
+def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequence[declared.Chart]) -> dict[str, Any]:
     """What the collector needs, for marshal: see daemon.run()."""
     settings = plan.settings
     rows = loaded.values["APP_ROWS"] + loaded.values["CGROUPS"]
@@ -62,8 +62,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Any) ->
     of_applications = declared.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
     hooks = loaded.hooks.get(APPS.name)
     if plan.applications and hooks and all(hook.method for hook in hooks.values()):
-        rows = running_processes.enter(loaded.tables, plan.applications.rules)
-        state["apps"] = {**plan.applications._asdict(), "tables": loaded.tables, "rows": tuple(rows),
+        known = running_processes.enter(loaded.tables, plan.applications.rules)
+        state["apps"] = {**plan.applications._asdict(), "tables": loaded.tables, "rows": tuple(known),
                          "charts": of_applications, "processes": settings.processes}
     if plan.cgroup_mount and "cgroup_rows" in loaded.tables:
         state["cgroups"] = {"mount": plan.cgroup_mount, "first": loaded.values["APP_ROWS"],

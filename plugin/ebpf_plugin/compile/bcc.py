@@ -16,7 +16,7 @@ def programs_in(text: str, directory: str) -> dict[str, bytes]:
     """{name: instructions} of the functions of a text; `directory` is bpf/. Raises CompileError, ImportError."""
     import bcc
 
-    class Quiet(bcc.BPF):  # type: ignore[misc]
+    class Quiet(bcc.BPF):  # type: ignore[misc]  # bcc has no types
         """Attaches nothing by itself."""
 
         def _trace_autoload(self) -> None:

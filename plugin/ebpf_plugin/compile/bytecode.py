@@ -54,7 +54,7 @@ def digest_of(*parts: bytes) -> str:
     found = blake2b(digest_size=16)
     for part in parts:
         found.update(b"%d\n" % len(part) + part)
-    return found.hexdigest()
+    return str(found.hexdigest())
 
 
 def write(code: Bytecode) -> bytes:

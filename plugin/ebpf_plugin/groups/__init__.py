@@ -1,4 +1,6 @@
 """The registry: every group, in dashboard order."""
+from __future__ import annotations
+
 from ..model.registry import with_priorities
 from ..model.validate import validate
 from .apps import APPS

@@ -1,11 +1,14 @@
 """Which application a process belongs to: no charts of its own, but a row of its own in all other groups' counters.
 Pairs with bpf/apps.c."""
+from __future__ import annotations
+
 from ..model.group import Field, Group, Hook, Switch, Tracepoint
 from ..model.table import ARRAY, BPF_F_MMAPABLE, HASH, LRU_HASH, Table
 from .rows import MAX_APPS, TASK_TGID
 
 
-def tracepoint(name, event, counters=()):
+def tracepoint(name: str, event: str, counters: tuple[str, ...] = ()) -> Hook:
+    """The hook of a raw tracepoint; no function stands for it."""
     return Hook(name=name, counters=counters, tracepoints=(Tracepoint("apps_%s_raw" % name, (event,), raw=True),))
 
 

@@ -1,4 +1,6 @@
 """File descriptors opened and closed. Pairs with bpf/file.c."""
+from __future__ import annotations
+
 from ..model.chart import RETURN, Chart, Dimension, per_application
 from ..model.group import Function, Group, Hook, Switch, Tracepoint, sys_exits
 

@@ -1,4 +1,6 @@
 """TCP and UDP. Pairs with bpf/network.c and the headers that it includes."""
+from __future__ import annotations
+
 from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Field, Function, Group, Hook, Note, ProgramTypes, Switch,
@@ -12,8 +14,8 @@ AT_RETURN = ProgramTypes(("fexit",), ("fexit",), ("kretprobe",), ("kretprobe",))
 IPV6 = "/proc/net/if_inet6"
 
 
-def moving(name, functions, tracepoint):
-    """The hook of the functions that send or receive with one protocol."""
+def moving(name: str, functions: tuple[Function, ...], tracepoint: str) -> Hook:
+    """The hook of the functions that send or receive with one protocol: `name` is <protocol>_send or <protocol>_recv."""
     protocol, _, way = name.partition("_")
     passed = "sent" if way == "send" else "received"
     totals = tuple("%s_%s_%s%s" % (protocol, side, passed, unit) for side in ("out", "in") for unit in ("", "_packets"))
@@ -27,7 +29,8 @@ def moving(name, functions, tracepoint):
     )
 
 
-def pair(chart, title, units, priority, protocol, counter, modes=MODES, more=()):
+def pair(chart: str, title: str, units: str, priority: int, protocol: str, counter: str, modes: tuple[str, ...] = MODES,
+         more: tuple[Dimension, ...] = ()) -> Chart:
     """A chart of what was sent and received; bytes that were sent are below zero."""
     return Chart(
         id="%s_%s" % (protocol, chart), title=title, units=units, family="Socket", priority=priority, modes=modes,
@@ -35,7 +38,8 @@ def pair(chart, title, units, priority, protocol, counter, modes=MODES, more=())
               Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
 
-def of_apps(chart, title, units, priority, *counters):
+def of_apps(chart: str, title: str, units: str, priority: int, *counters: str) -> Chart:
+    """A chart of applications, in the family of the network."""
     return per_application(chart, title, units, priority, counters, family="ebpf net")
 
 

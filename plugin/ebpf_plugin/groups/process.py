@@ -1,4 +1,6 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
+from __future__ import annotations
+
 from ..model.chart import RETURN, Chart, Dimension, per_application
 from ..model.group import (
     AT_CALL, TRACEPOINT, WITH_ARGUMENT, Function, Group, Hook, Switch, Tracepoint, sys_enters, sys_exits

@@ -1,4 +1,6 @@
 """The tables by which every group's programs find the rows of an event. Pairs with bpf/rows.h."""
+from __future__ import annotations
+
 from ..model.group import Field
 from ..model.table import HASH, LRU_HASH, Table
 

@@ -1,4 +1,6 @@
 """Software interrupts. Pairs with bpf/softirq.c."""
+from __future__ import annotations
+
 from ..model.chart import Chart, Dimension
 from ..model.group import Group, Hook, Switch, Tracepoint
 from ..model.histogram import Histogram

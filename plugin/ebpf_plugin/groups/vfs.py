@@ -1,4 +1,6 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
+from __future__ import annotations
+
 from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, WITH_RESULT, Field, Function, Group, Hook, Note, Switch, Tracepoint, sys_enters,
@@ -7,7 +9,7 @@ from ..model.group import (
 from ..model.table import HASH, Table
 
 
-def moving(function, *calls):
+def moving(function: str, *calls: str) -> Hook:
     """The hook of a function that moves bytes, and of the system calls that stand for it."""
     name = function[len("vfs_"):]
     return Hook(
@@ -19,14 +21,11 @@ def moving(function, *calls):
     )
 
 
-def per_call(chart, title, priority, dim, calls, error_title, errors):
+def per_call(id: str, title: str, priority: int, dim: str, calls: tuple[str, ...], error_title: str,
+             errors: tuple[str, ...]) -> tuple[Chart, Chart]:
     """A chart of calls and, in return mode, one of those that failed."""
-    common = dict(units="calls/s", family="VFS")
-    return (
-        Chart(id=chart, title=title, priority=priority, dims=(Dimension(dim, calls),), **common),
-        Chart(id=chart + "_error", title=error_title, priority=priority, modes=(RETURN,),
-              dims=(Dimension(dim, errors),), **common),
-    )
+    chart = Chart(id=id, title=title, units="calls/s", family="VFS", priority=priority, dims=(Dimension(dim, calls),))
+    return chart, chart._replace(id=id + "_error", title=error_title, modes=(RETURN,), dims=(Dimension(dim, errors),))
 
 
 READS, WRITES = ("read_calls", "readv_calls"), ("write_calls", "writev_calls")
