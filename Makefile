@@ -63,8 +63,9 @@ test-lockdown: ## what is left to the plugin under lockdown=confidentiality: mak
 	$(GUEST_TESTS) tests/kernel/test_lockdown.py
 test-lockdown: BOOT = --append lockdown=confidentiality
 
-lint: ## the linter alone
+lint: ## the linter, and the types of the package
 	$(PYTHON) -m flake8 plugin tests tools
+	$(PYTHON) -m mypy
 
 unit: ## tests that need no kernel and no root
 	$(PYTHON) -m pytest -q tests/unit tests/golden
