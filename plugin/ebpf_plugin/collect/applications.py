@@ -60,7 +60,7 @@ class Applications:
         self._questions = -1  # asked so far, when they were answered last
         self._next_sweep = 0  # the tick from on which the table of processes may be swept again
 
-    def _describe(self, row: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    def _describe(self, row: int) -> tuple[str, str, tuple[tuple[str, str], ...]]:
         id, name = self._ids[row], self._names[row]
         return id, "" if name == id else name, (("application", name),)
 

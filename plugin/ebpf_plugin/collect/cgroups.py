@@ -179,7 +179,7 @@ def name_of(path: str) -> str:
     return path.strip("/").replace("/", "_")
 
 
-def _describe(name: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _describe(name: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     id = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:140]
     return id or "other", name or "other", (("cgroup", name or "other"),)
 

@@ -5,7 +5,7 @@ from .. import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Optional, Protocol
+    from typing import Callable, Mapping, Optional, Protocol
 
     from ..model.declared import Chart, Dimension
 
@@ -39,7 +39,8 @@ class Collector:
         self.charts, self._readers, self._every, self._sources, self._refresh = charts, readers, every, sources, refresh
         self.counters: dict[str, Values | None] = {}  # of the last tick, by group; None of one that could not be read
         self._time: float | None = None
-        self._last: dict[int, tuple[Any, tuple[int | None, ...]]] = {}  # place of a chart: its counters, what they made
+        # place of a chart: its counters, what they made
+        self._last: dict[int, tuple[Values | None, tuple[int | None, ...]]] = {}
         self._is_steady = [all(dimension.algorithm == "incremental" for dimension in chart.dimensions) for chart in charts]
 
     def tick(self, now: float) -> Sample:

@@ -16,10 +16,11 @@ from ..series.charts import Part, SeriesChart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping
+    from typing import Any, Callable, Mapping
 
     from ..config.network_viewer import Viewer
     from ..model.group import Group
+    from ..model.select import HasMethod
     from ..series.table import Series
     from .collector import Sample, Values
     from .resolver import Resolver
@@ -44,8 +45,9 @@ CHARTS = (
 )
 
 
-def plan(group: Group, mode: str, hooks: Mapping[str, Any], viewer: Viewer, descriptor: int, entries: int) -> dict[str, Any]:
-    """What Connections needs, for marshal. hooks: {hook: what has a `method`}; descriptor, entries: of the map flows."""
+def plan(group: Group, mode: str, hooks: Mapping[str, HasMethod], viewer: Viewer, descriptor: int,
+         entries: int) -> dict[str, Any]:
+    """What Connections needs, for marshal. hooks: of the group, by name; descriptor, entries: of the map flows."""
     attached = {name for name, hook in hooks.items() if hook.method}
     measured = {(protocol, way) for protocol in ("TCP", "UDP") for way, hook in (("sent", "send"), ("received", "recv"))
                 if "%s_%s" % (protocol.lower(), hook) in attached}
@@ -100,7 +102,7 @@ class Connections:
     def _is_measured(self, protocol: str, measure: str) -> bool:
         return (protocol, measure.replace("_packets", "")) in self._measured
 
-    def _describe(self, key: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    def _describe(self, key: bytes) -> tuple[str, str, tuple[tuple[str, str], ...]]:
         """The id stays; the name is that of _name(), given when all are known."""
         address, port, number, inbound = KEY.unpack(key)
         protocol = PROTOCOLS[number]
@@ -141,10 +143,13 @@ class Connections:
                 self._name_all(direction)
         return [chart.values(self._directions[inbound].other) for inbound, chart in self._charts]
 
-    def _exclusion(self) -> Any:
+    def _exclusion(self) -> Callable[[bytes], bool] | None:
         """Whether a key must not be shown, by the name of its address."""
         resolver = self._resolver
-        return None if resolver is None else (lambda key: resolver.is_excluded(key[:16]))
+        if resolver is None:
+            return None
+        is_excluded = resolver.is_excluded
+        return lambda key: is_excluded(key[:16])
 
     def _name_all(self, direction: Busiest) -> None:
         """A name that would be there twice gets what tells it apart."""
@@ -171,7 +176,7 @@ class Connections:
 
 
 def text_of(address: bytes) -> str:
-    """16 bytes as people write an address."""
+    """An address of 16 bytes, IPv4 ones as ::ffff:a.b.c.d, as people write it."""
     from _socket import AF_INET, AF_INET6, inet_ntop  # socket itself costs the collector half a megabyte
     if address[:12] == b"\0" * 10 + b"\xff\xff":
         return inet_ntop(AF_INET, address[12:])

@@ -28,17 +28,17 @@ class RowSet:
         self.rows = sorted(self._known)
 
     def add(self, row: int) -> None:
-        """Read this row, too."""
+        """Read this row, too, from the next refresh() on."""
         self._known.add(row)
         self._seen = b""
 
     def discard(self, row: int) -> None:
-        """Do not read this row any more."""
+        """Do not read this row any more, from the next refresh() on, unless the kernel has marked it."""
         self._known.discard(row)
         self._seen = b""
 
     def refresh(self) -> None:
-        """Look at the kernel's marks."""
+        """Look at the kernel's marks, and make `rows` anew if something has changed."""
         marks = self._marks.tobytes() if self._marks is not None else b"-"
         if marks != self._seen:
             self._seen = marks

@@ -11,7 +11,7 @@ from ..outputs import netdata
 
 
 def show(plan: Plan) -> int:
-    """Print them; returns the exit status."""
+    """Print them to stdout; returns the exit status."""
     try:
         known = btf.BTF()
     except btf.NoBTF as error:

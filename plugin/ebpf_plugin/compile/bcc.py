@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
 
 FLAGS = ["-Wno-unused-function", "-Werror=implicit-function-declaration"]
 
@@ -50,7 +49,7 @@ class _Stderr:
         self._stderr = os.dup(2)
         os.dup2(self._file, 2)
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         os.dup2(self._stderr, 2)
         self.text = os.pread(self._file, 1 << 16, 0).decode("utf-8", "replace")
         os.close(self._stderr)

@@ -1,7 +1,7 @@
 """Reads ebpf.conf into Settings. Nothing in a file stops the plugin; what is wrong becomes a message."""
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from iniconfig import IniConfig, ParseError
 
@@ -75,7 +75,7 @@ def _read(path: str, messages: list[str]) -> dict[str, Any]:
     return found
 
 
-def _services(path: str, config: IniConfig, keys: Any, messages: list[str]) -> Iterator[tuple[int, str]]:
+def _services(path: str, config: IniConfig, keys: Mapping[str, str], messages: list[str]) -> Iterator[tuple[int, str]]:
     """Pairs of port and name."""
     for key, name in keys.items():
         try:

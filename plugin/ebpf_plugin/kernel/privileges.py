@@ -8,7 +8,7 @@ from .. import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Callable, Iterator
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def unused() -> Iterator[None]:
         capabilities.set_capabilities(effective, permitted, inheritable)
 
 
-def drop(trial: Callable[[], Any]) -> None:
+def drop(trial: Callable[[], object]) -> None:
     """Give up capabilities until `trial()` raises OSError, and keep the least with which it does not.
 
     With kernel.unprivileged_bpf_disabled, every bpf(2) took CAP_BPF (or, before 5.8, CAP_SYS_ADMIN) until 5.19, when

@@ -38,6 +38,6 @@ class Chart(NamedTuple):
 
 def per_application(chart: str, title: str, units: str, priority: int, counters: tuple[str, ...],
                     family: str = "ebpf syscall", modes: tuple[str, ...] = MODES) -> Chart:
-    """A chart for Group.apps."""
+    """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
     return Chart(id=chart, title=title, units=units, family=family, priority=priority, modes=modes,
                  dims=(Dimension("application", counters),))

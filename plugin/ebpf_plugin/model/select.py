@@ -1,17 +1,26 @@
 """Which charts are declared: those of the enabled groups whose hooks are attached, with the dimensions that are measured."""
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Iterable, Iterator, Mapping, Protocol
 
 from . import declared
 from .chart import Chart, Dimension
 from .group import Group, hook_of
 
-Hooks = Mapping[str, Mapping[str, Any]]  # {group: {hook: what has a `method`, None if it is not attached}}
+
+class HasMethod(Protocol):
+    """A hook that was tried."""
+
+    @property
+    def method(self) -> str | None:
+        """The attach method that took it, None if none did."""
+
+
+Hooks = Mapping[str, Mapping[str, HasMethod]]  # {group: {hook: ...}}
 
 
 def select_charts(groups: Iterable[Group], mode: str, hooks: Hooks) -> tuple[declared.Chart, ...]:
-    """The charts of the machine."""
+    """The charts of the machine in ENTRY or RETURN mode."""
     return tuple(chart for group in groups for chart in _selected(group, group.charts, mode, hooks))
 
 

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     class Output(Protocol):
         """A context that gets each tick's sample: pairs of a chart and the values of its dimensions, None for unknown."""
 
-        def __enter__(self) -> Any:
+        def __enter__(self) -> object:
             """Before the first sample."""
 
-        def __exit__(self, *error: Any) -> Any:
+        def __exit__(self, *error: Any) -> None:
             """After the last."""
 
         def begin(self, now: float, sample: Sample) -> None:

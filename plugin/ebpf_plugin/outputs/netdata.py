@@ -71,7 +71,7 @@ class Netdata:
 
 
 def declare(charts: Iterable[Chart], every: float) -> None:
-    """Tell the agent of the charts."""
+    """Tell the agent of the charts; `every` is their interval in seconds. Raises lifecycle.Stop."""
     write("".join(line for chart in charts for line in protocol.chart(chart, every)))
 
 

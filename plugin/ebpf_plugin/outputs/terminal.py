@@ -37,7 +37,7 @@ def view(charts: Iterable[Chart], loaded: Loaded, settings: Settings) -> Plain:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """One character for each value, as high as the largest absolute one; unknown is a blank."""
+    """A character for each value, as high as it is beside the largest absolute one; None, unknown, is a blank."""
     top = max((abs(value) for value in values if value is not None), default=0)
     return "".join(
         " " if value is None else SPARKS[1 + int(abs(value) / top * (len(SPARKS) - 2))] if top else SPARKS[1]
@@ -59,7 +59,7 @@ class Plain:
         pass
 
     def still_here(self) -> None:
-        """People are patient."""
+        """Nothing to say: only the agent stops what is quiet."""
 
     def begin(self, now: float, sample: Sample) -> None:
         """Where the counters began."""

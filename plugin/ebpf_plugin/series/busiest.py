@@ -9,7 +9,7 @@ from .table import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable, Sequence
+    from typing import Any, Callable, Iterable, Sequence
 
     from .table import Labels, Series, Values
 
@@ -28,7 +28,7 @@ SOURCE = "rows"
 class Busiest:
     """`limit` series are shown at a time, of rows with so many `measures`."""
 
-    def __init__(self, limit: int, measures: int, describe: Callable[[object], tuple[str, str, Labels]]):
+    def __init__(self, limit: int, measures: int, describe: Callable[[Any], tuple[str, str, Labels]]):
         self._limit = limit
         self.table = SeriesTable(describe, REMEMBERED * limit)
         self.other = [0] * measures
@@ -37,7 +37,7 @@ class Busiest:
         self._ticks, self._scanned = 0, True
 
     def tick(self, now: float, rows: Iterable[Row], totals: Sequence[int],
-             is_excluded: Callable[[object], bool] | None = None) -> None:
+             is_excluded: Callable[[Any], bool] | None = None) -> None:
         """Take the kernel's rows, and the totals of the measures, which were read before them.
 
         is_excluded(key) says which must not be shown.
@@ -67,7 +67,7 @@ class Busiest:
         self.other = [max(known, total - given) for known, total, given in zip(self.other, totals, self._given)]
 
     @staticmethod
-    def _has_to_go(series: Series, now: float, is_excluded: Callable[[object], bool] | None) -> bool:
+    def _has_to_go(series: Series, now: float, is_excluded: Callable[[Any], bool] | None) -> bool:
         return now - series.active > IDLE or is_excluded is not None and is_excluded(series.key)
 
     def _remove(self, series: Series) -> None:
@@ -87,7 +87,7 @@ class Busiest:
         seen[key] = value[0], moved, score
         return score, key, value, since, is_new
 
-    def _choose(self, now: float, rows: list[Row], is_excluded: Callable[[object], bool] | None) -> None:
+    def _choose(self, now: float, rows: list[Row], is_excluded: Callable[[Any], bool] | None) -> None:
         """The busiest candidates take the free places, then those of series that are far less busy."""
         if not self._limit:
             return

@@ -43,7 +43,7 @@ class SeriesTable:
     when their key comes back. `version` changes with what is there and with names.
     """
 
-    def __init__(self, describe: Callable[[object], tuple[str, str, Labels]], remembered: int):
+    def __init__(self, describe: Callable[[Any], tuple[str, str, Labels]], remembered: int):
         self._describe, self._remembered = describe, remembered
         self.live: dict[object, Series] = {}
         self._retired: dict[object, Series] = {}  # the one that was removed last is the last
