@@ -11,7 +11,7 @@ from .. import log
 from ..kernel import bpf, procfs
 from ..kernel.maps import HashMap
 from ..model import declared
-from ..series.charts import Part, SeriesChart
+from ..series.charts import RowCharts
 from ..series.table import SeriesTable
 from .application_matcher import Matcher
 
@@ -51,11 +51,12 @@ class Applications:
         self._maps = state["tables"]
         self._asked = HashMap(self._maps["apps_asked"], 4, QUESTION.format, MAX_QUESTIONS)
         self._processes = state["processes"]
-        self._readers, self._row_set = readers, row_set
+        self._row_set = row_set
+        self._rows: list[int] = []  # those that have been looked at
         self._table = SeriesTable(self._describe, 0)
-        self._charts = [
-            SeriesChart(self._table, chart.group, chart.replaced(dimensions=()), (Part(chart.dimensions[0].plus),))
-            for chart in declared.unpack(state["charts"])]
+        charts = [(chart.replaced(dimensions=()), chart.dimensions[0].plus) for chart in declared.unpack(state["charts"])]
+        self._charts = {group: RowCharts(self._table, reader, [chart for chart in charts if chart[0].group == group])
+                        for group, reader in readers.items()}
         self._ticks = self._full = self._unasked = 0
         self._questions = -1  # asked so far, when they were answered last
         self._next_sweep = 0  # the tick from on which the table of processes may be swept again
@@ -73,18 +74,14 @@ class Applications:
         """The charts of applications, with a dimension for each row that ever had a process."""
         self._ticks += 1
         self._place(counters.get("apps"))
-        table = self._table
-        table.begin_tick()
-        for row in self._row_set.rows:
-            if row not in table.live and row < len(self._ids):
-                series = table.add(row, now, {})
-                for group, reader in self._readers.items():
-                    table.update(series, group, reader.row(row))
-        for group, reader in self._readers.items():
-            for row in reader.changed if counters.get(group) is not None else ():
-                if row in table.live:
-                    table.update(table.live[row], group, reader.values[row])
-        return [chart.values() for chart in self._charts if counters.get(chart.chart.group) is not None]
+        self._table.begin_tick()
+        if self._rows is not self._row_set.rows:
+            self._rows = self._row_set.rows
+            for row in self._rows:
+                if row not in self._table.live and row < len(self._ids):
+                    self._table.add(row, now, {})
+        return [chart for group, charts in self._charts.items() if counters.get(group) is not None
+                for chart in charts.values()]
 
     def _place(self, counters: Values | None) -> None:
         """Put processes into rows, as far as the kernel could not."""

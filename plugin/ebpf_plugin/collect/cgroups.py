@@ -15,7 +15,7 @@ from .. import log
 from ..kernel import bpf
 from ..kernel.maps import HashMap
 from ..model import declared
-from ..series.charts import Part, SeriesChart
+from ..series.charts import RowCharts
 from ..series.table import SeriesTable
 
 TYPE_CHECKING = False
@@ -49,12 +49,12 @@ class Cgroups:
         self._asked = HashMap(self._maps["cgroups_asked"], 8, "=B", MAX_QUESTIONS)
         self._readers, self._row_set = readers, row_set
         self._table = SeriesTable(_describe, REMEMBERED)
-        self._charts = [
-            SeriesChart(self._table, chart.group, chart.replaced(type="cgroups", by="cgroup", dimensions=()),
-                        (Part(chart.dimensions[0].plus),))
-            for chart in declared.unpack(state["charts"]) if chart.id not in WITHOUT_CGROUP]
+        charts = [(chart.replaced(type="cgroups", by="cgroup", dimensions=()), chart.dimensions[0].plus)
+                  for chart in declared.unpack(state["charts"]) if chart.id not in WITHOUT_CGROUP]
+        self._charts = {group: RowCharts(self._table, reader, [chart for chart in charts if chart[0].group == group],
+                                         lambda name: self._first + self._rows[name])
+                        for group, reader in readers.items()}
         self._rows: dict[str, int] = {}  # name: row, counted from the first; "" is `other`
-        self._names: dict[int, str] = {}  # the contrary, with the row's number in the counters
         self._members: dict[str, set[int]] = {}  # name: ids of control groups; "" of those that count as `other`
         self._free = list(range(ROWS - 1, 0, -1))
         self._leaving: dict[str, bool] = {}  # name: whether its row has been read since it has no control group any more
@@ -75,10 +75,6 @@ class Cgroups:
             self._add("", 0, now, {})
         try:
             self._release(None not in counters.values())
-            for group, reader in self._readers.items():
-                for row in reader.changed if counters.get(group) is not None else ():
-                    if row in self._names:
-                        self._table.update(self._table.live[self._names[row]], group, reader.values[row])
             # events of a control group that the kernel asks about are in `other`
             other = [reader.row(self._first) for reader in self._readers.values()]
             if other != self._other:
@@ -88,7 +84,8 @@ class Cgroups:
                 self._rescan()
         except OSError as error:
             log.once(log.ERROR, "cannot place control groups: %s; they count as `other`" % error.strerror)
-        return [chart.values() for chart in self._charts if counters.get(chart.chart.group) is not None]
+        return [chart for group, charts in self._charts.items() if counters.get(group) is not None
+                for chart in charts.values()]
 
     def _answer(self, now: float) -> None:
         """Give rows to those that the kernel asks about."""
@@ -118,7 +115,6 @@ class Cgroups:
     def _add(self, name: str, row: int, now: float, raw: dict[str, Values]) -> None:
         """`raw`: what the row has from names that had it before."""
         self._rows[name] = row
-        self._names[self._first + row] = name
         self._row_set.add(self._first + row)
         self._table.add(name, now, raw)
 
@@ -136,15 +132,18 @@ class Cgroups:
     def _release(self, is_read: bool) -> None:
         """Take the rows of names that have left; `is_read`: whether all counters have been read at this tick."""
         for name, was_read in list(self._leaving.items()):
-            self._leaving[name] = was_read or is_read
+            series, row = self._table.live[name], self._first + self._rows[name]
             if was_read:
-                row = self._rows.pop(name)
-                del self._leaving[name], self._members[name], self._names[self._first + row]
-                self._row_set.discard(self._first + row)
-                self._free.insert(0, row)
-                self._table.remove(self._table.live[name])
+                del self._leaving[name], self._members[name], self._rows[name]
+                self._row_set.discard(row)
+                self._free.insert(0, row - self._first)
+                self._table.remove(series)
                 for number in self._members.pop("", ()):  # there is room for others: the kernel asks again
                     bpf.map_delete(self._maps["cgroup_rows"], struct.pack("=Q", number))
+            elif is_read:
+                self._leaving[name] = True
+                for group, reader in self._readers.items():
+                    self._table.update(series, group, reader.row(row))
 
     def _paths(self) -> tuple[dict[int, str], bool]:
         """({id: path below the mount} of control groups, whether these are all). Raises OSError."""

@@ -88,4 +88,6 @@ def _value(dimension: Dimension, counters: Values | None, before: Values | None)
 
 
 def _total(dimension: Dimension, counters: Values) -> int:
+    if len(dimension.plus) == 1 and not dimension.minus:  # most of them
+        return counters[dimension.plus[0]]
     return sum([counters[place] for place in dimension.plus]) - sum([counters[place] for place in dimension.minus])

@@ -85,6 +85,7 @@ class Connections:
             (inbound, chart) for id, title, units, priority, inbound, measures in CHARTS
             for chart in self._chart(id, title + notes, units, priority, inbound, measures)]
         self._rows: dict[bool, list[Any]] = {False: [], True: []}
+        self._moved: dict[bool, list[int]] = {}  # all that has been moved, by direction
         self._counted: Values | None = None  # when the rows were read last
 
     def _chart(self, id: str, title: str, units: str, priority: int, inbound: bool, measures: Any) -> list[SeriesChart]:
@@ -123,8 +124,6 @@ class Connections:
         of_network = counters.get(GROUP)
         if of_network is None:
             return []
-        totals = {inbound: [sum([of_network[place] for place in places]) for places in self._totals[side]]
-                  for inbound, side in INBOUND.items()}
         # a row is counted before its total: as long as no counter changes, no row has, but for what comes just now
         if of_network is not self._counted:
             try:
@@ -135,10 +134,12 @@ class Connections:
                 log.once(log.ERROR, "cannot read the connections: %s; their charts have a gap" % error.strerror)
                 return []
             self._rows, self._counted = rows, of_network
+            self._moved = {inbound: [sum([of_network[place] for place in places]) for places in self._totals[side]]
+                           for inbound, side in INBOUND.items()}
         renamed = self._resolver is not None and self._resolver.take()
         for inbound, direction in self._directions.items():
             version = direction.table.version
-            direction.tick(now, self._rows[inbound], totals[inbound], None if inbound else self._exclusion())
+            direction.tick(now, self._rows[inbound], self._moved[inbound], None if inbound else self._exclusion())
             if direction.table.version != version or renamed and not inbound:
                 self._name_all(direction)
         return [chart.values(self._directions[inbound].other) for inbound, chart in self._charts]

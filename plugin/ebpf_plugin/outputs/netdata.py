@@ -23,9 +23,7 @@ class Netdata:
 
     def __init__(self, every: float = 1, charts: Iterable[Chart] = ()):
         self._every = every
-        self._declared = {chart.full_id: chart for chart in charts}
-        self._formats = {chart.full_id: protocol.Block(chart) for chart in charts}
-        self._sent: dict[str, float] = {}  # full id: the time of its last block
+        self._blocks = {chart.full_id: protocol.Block(chart) for chart in charts}
 
     def __enter__(self) -> Netdata:
         return self
@@ -44,30 +42,34 @@ class Netdata:
         """One write with the declarations that are new, and a block for each chart that has a value."""
         declarations: list[str] = []
         blocks: list[str] = []
+        sent, since = None, ""  # most charts were sent at the same time
         for chart, values in sample:
-            full_id = chart.full_id
-            before = self._declared.get(full_id)
-            if before is not chart:
-                if before is not None and before == chart:
-                    self._declared[full_id] = chart
-                else:
-                    values = self._declare(chart, before, values, declarations)
-            last = self._sent.get(full_id)
-            block = self._formats[full_id].text(values, None if last is None else round((now - last) * 1e6))
-            if block:
-                self._sent[full_id] = now
-                blocks.append(block)
+            block = self._blocks.get(chart.full_id)
+            if block is None or block.chart is not chart:
+                block, values = self._declare(chart, block, values, declarations)
+            if block.sent != sent:
+                sent, since = block.sent, "" if block.sent is None else " %d" % round((now - block.sent) * 1e6)
+            text = block.text(values, since)
+            if text:
+                block.sent = now
+                blocks.append(text)
         write("".join(declarations + blocks) or protocol.KEEP_ALIVE)
 
-    def _declare(self, chart: Chart, before: Chart | None, values: tuple[int | None, ...],
-                 declarations: list[str]) -> tuple[int | None, ...]:
-        """Declare a chart, or what of it is new. Returns the values to be sent now."""
-        declarations += protocol.chart(chart, self._every, before)
-        self._declared[chart.full_id] = chart
-        self._formats[chart.full_id] = protocol.Block(chart)
-        known = {dimension.id for dimension in before.dimensions} if before is not None else ()
-        return tuple([value if dimension.id in known or dimension.start is None else dimension.start
-                      for dimension, value in zip(chart.dimensions, values)])
+    def _declare(self, chart: Chart, before: protocol.Block | None, values: tuple[int | None, ...],
+                 declarations: list[str]) -> tuple[protocol.Block, tuple[int | None, ...]]:
+        """Declare a chart, or what of it is new. Returns its block, and the values to be sent now."""
+        if before is None:
+            known, sent = None, None
+        elif before.chart == chart:
+            before.chart = chart
+            return before, values
+        else:
+            known, sent = before.chart, before.sent
+        declarations += protocol.chart(chart, self._every, known)
+        block = self._blocks[chart.full_id] = protocol.Block(chart, sent)
+        ids = {dimension.id for dimension in known.dimensions} if known is not None else ()
+        return block, tuple([value if dimension.id in ids or dimension.start is None else dimension.start
+                             for dimension, value in zip(chart.dimensions, values)])
 
 
 def declare(charts: Iterable[Chart], every: float) -> None:

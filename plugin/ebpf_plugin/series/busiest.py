@@ -5,11 +5,13 @@ is lost when a row leaves the kernel's map or is not shown. No sum ever goes bac
 """
 from __future__ import annotations
 
+from _operator import add, sub
+
 from .table import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Sequence
+    from typing import Any, Callable, Sequence
 
     from .table import Labels, Series, Values
 
@@ -35,36 +37,51 @@ class Busiest:
         self._given: Values = (0,) * measures  # what has gone to series in all
         self._seen: dict[object, tuple[int, int, float]] = {}  # of rows that are not shown: epoch, moved, score
         self._ticks, self._scanned = 0, True
+        self._rows: Sequence[Row] | None = None  # those of the last tick
+        self._looked_at: Sequence[Row] | None = None  # those among which candidates were looked for last
+        self._spared = 0  # looks since then, which would have found what they had found
 
-    def tick(self, now: float, rows: Iterable[Row], totals: Sequence[int],
+    def tick(self, now: float, rows: Sequence[Row], totals: Sequence[int],
              is_excluded: Callable[[Any], bool] | None = None) -> None:
         """Take the kernel's rows, and the totals of the measures, which were read before them.
 
+        `rows` are the same object as at the last tick if none has changed: then they are not gone through.
         is_excluded(key) says which must not be shown.
         """
         self.table.begin_tick()
         self._ticks += 1
-        live, candidates = self.table.live, []
         # while there is no room, the others are looked at only now and then: there may be thousands
-        scan = len(live) < self._limit or self._ticks % RESCAN_TICKS == 0
-        for key, value in rows:
-            series = live.get(key)
-            if series is None:
-                if scan:
-                    candidates.append((key, value))
-            elif value[1:] != series.raw[SOURCE] or value[0] != series.epoch:
-                moved = self.table.update(series, SOURCE, value[1:], value[0])
-                series.active = now
-                series.score += sum(moved)
-                self._given = _sum(self._given, moved)
-        for series in live.values():
+        scan = len(self.table.live) < self._limit or self._ticks % RESCAN_TICKS == 0
+        if rows is not self._rows:
+            self._count(now, rows)
+            self._rows = rows
+        candidates = None
+        if scan and rows is self._looked_at:
+            self._spared += 1
+        elif scan:
+            candidates = [row for row in rows if row[0] not in self.table.live]
+        for series in self.table.live.values():
             series.score *= DECAY
-        for series in [series for series in live.values() if self._has_to_go(series, now, is_excluded)]:
+        for series in [series for series in self.table.live.values() if self._has_to_go(series, now, is_excluded)]:
             self._remove(series)
-        if scan:
+        if candidates is not None:
             self._choose(now, candidates, is_excluded)
+            self._looked_at, self._spared = rows, 0
         self._scanned = scan
         self.other = [max(known, total - given) for known, total, given in zip(self.other, totals, self._given)]
+
+    def _count(self, now: float, rows: Sequence[Row]) -> None:
+        """Count what the series have moved."""
+        live = self.table.live
+        for key, value in rows:
+            series = live.get(key)
+            if series is not None and (value[1:] != series.raw[SOURCE] or value[0] != series.epoch):
+                before = series.sums[SOURCE]
+                self.table.update(series, SOURCE, value[1:], value[0])
+                moved = tuple(map(sub, series.sums[SOURCE], before))
+                series.active = now
+                series.score += sum(moved)
+                self._given = tuple(map(add, self._given, moved))
 
     @staticmethod
     def _has_to_go(series: Series, now: float, is_excluded: Callable[[Any], bool] | None) -> bool:
@@ -73,7 +90,7 @@ class Busiest:
     def _remove(self, series: Series) -> None:
         """What has not been shown in its name goes to `other`."""
         for moved in self.table.remove(series).values():
-            self._given = tuple(given - back for given, back in zip(self._given, moved))
+            self._given = tuple(map(sub, self._given, moved))
         self._seen[series.key] = series.epoch, sum(series.raw[SOURCE]), series.score
 
     def _candidate(self, key: object, value: Values, seen: dict[object, tuple[int, int, float]]) -> tuple[
@@ -83,7 +100,7 @@ class Busiest:
         is_new = epoch != value[0]
         moved = sum(value[1:])
         since = moved if is_new else moved - before
-        score = score * DECAY ** RESCAN_TICKS + since
+        score = score * DECAY ** (RESCAN_TICKS * (1 + self._spared)) + since
         seen[key] = value[0], moved, score
         return score, key, value, since, is_new
 
@@ -113,8 +130,4 @@ class Busiest:
             # what a row has moved since the last tick is its own; what was there at the last tick went to `other` then
             if is_new and self._scanned:
                 self.table.count(series, SOURCE, value[1:])
-                self._given = _sum(self._given, value[1:])
-
-
-def _sum(one: Values, other: Values) -> Values:
-    return tuple([a + b for a, b in zip(one, other)])
+                self._given = tuple(map(add, self._given, value[1:]))

@@ -1,30 +1,29 @@
 """Charts with a dimension for each series of a table, or several, and perhaps one for the rest of them."""
 from __future__ import annotations
 
+from _operator import add, itemgetter
+
 from ..model.declared import Chart, Dimension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Sequence
+    from typing import Any, Callable, Sequence
 
-    from .table import Series, SeriesTable
+    from .table import Series, SeriesTable, Values
 
 
 class Part:
     """One dimension of each series: its value is the sum of `places` in the series' values. `suffix` ends its id and
     name."""
 
-    __slots__ = ("suffix", "multiplier", "places")
+    __slots__ = ("suffix", "multiplier", "places", "value")
 
     def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1):
         self.places, self.suffix, self.multiplier = places, suffix, multiplier
+        # value(values) of a series that has these values from the chart's source
+        self.value: Callable[[Sequence[int]], int] = itemgetter(places[0]) if len(places) == 1 else self._sum
 
-    def value(self, values: Sequence[int] | None) -> int:
-        """Of a series that has these values from the chart's source."""
-        if values is None:
-            return 0
-        if len(self.places) == 1:
-            return values[self.places[0]]
+    def _sum(self, values: Sequence[int]) -> int:
         return sum([values[place] for place in self.places])
 
 
@@ -39,37 +38,106 @@ class SeriesChart:
         self._table, self._source, self.chart, self._parts, self._other = table, source, chart, parts, other
         self._parts_of = parts_of or (lambda series: parts)
         self._version = -1
-        self._places: dict[object, int] = {}  # key: the place of its first dimension
+        self._parts_at: dict[Series, tuple[tuple[int, Part], ...]] = {}  # with the places of their values
         self._values: list[int] = []
+        self._shown: tuple[int, ...] = ()  # what values() gave last: the same object as long as nothing moves
+        self._rest: Sequence[int] = ()
 
     def values(self, other: Sequence[int] = ()) -> tuple[Chart, tuple[int, ...]]:
         """(the chart as it is now, its values); `other`: the values of the rest, in the order of the source's."""
+        has_moved = False
         if self._version != self._table.version:
             self._build()
+            has_moved = True
         else:
-            for series in self._table.changed.get(self._source, ()):
-                place = self._places[series.key]
-                for part in self._parts_of(series):
-                    self._values[place] = part.value(series.sums[self._source])
-                    place += 1
-        if self._other is None:
-            return self.chart, tuple(self._values)
-        return self.chart, (*self._values, *[part.value(other) for part in self._parts])
+            values, source = self._values, self._source
+            for series in self._table.changed.get(source, ()):
+                sums = series.sums[source]
+                for place, part in self._parts_at[series]:
+                    value = part.value(sums)
+                    if value != values[place]:
+                        values[place] = value
+                        has_moved = True
+        if has_moved or other != self._rest:
+            self._rest = other
+            rest = () if self._other is None else [part.value(other) for part in self._parts]
+            self._shown = (*self._values, *rest)
+        return self.chart, self._shown
 
     def _build(self) -> None:
         dimensions, source = [], self._source
-        self._places, self._values = {}, []
-        for key, series in self._table.live.items():
-            self._places[key] = len(self._values)
-            for part in self._parts_of(series):
+        self._parts_at, self._values = {}, []
+        for series in self._table.live.values():
+            parts = self._parts_of(series)
+            self._parts_at[series] = tuple(enumerate(parts, len(self._values)))
+            sums = series.sums.get(source)
+            before = series.start.get(source)
+            for part in parts:
                 name = series.name + part.suffix if series.name else ""
-                start = part.value(series.start.get(source)) if self._table.has_appeared(series) else None
+                start = None
+                if self._table.has_appeared(series):
+                    start = 0 if before is None else part.value(before)
                 dimensions.append(Dimension(series.id + part.suffix, "incremental", part.multiplier, name=name,
                                             labels=series.labels, start=start))
-                self._values.append(part.value(series.sums.get(source)))
+                self._values.append(0 if sums is None else part.value(sums))
         if self._other is not None:
             id, name = self._other
             dimensions += [Dimension(id + part.suffix, "incremental", part.multiplier, name=name + part.suffix)
                            for part in self._parts]
         self.chart = self.chart.replaced(dimensions=tuple(dimensions))
         self._version = self._table.version
+
+
+class RowCharts:
+    """Charts of a table's series whose values are in rows of a group's counters.
+
+    counters: the group's (collect/rows.py): `columns`, and which have `moved` since the last tick. charts: what all versions
+    of each have in common, and the places of the columns whose sum is shown. row_of(key of a series) is its row; what the
+    series has besides (`base`) is added.
+    """
+
+    def __init__(self, table: SeriesTable, counters: Any, charts: Sequence[tuple[Chart, tuple[int, ...]]],
+                 row_of: Callable[[Any], int] = int):
+        self._table, self._counters, self._row_of = table, counters, row_of
+        self._charts = [chart for chart, _ in charts]
+        self._places = [places for _, places in charts]
+        self._version = -1
+        self._pick: Callable[[list[int]], Values] = tuple  # gives the rows of a column
+        self._bases: list[Values] = []
+        self._sample: list[tuple[Chart, Values]] = []
+
+    def values(self) -> list[tuple[Chart, Values]]:
+        """Each chart as it is now with its values; what does not move is the same object."""
+        if self._version != self._table.version:
+            self._build()
+        elif self._counters.moved:
+            for number, places in enumerate(self._places):
+                if not self._counters.moved.isdisjoint(places):
+                    self._sample[number] = self._charts[number], self._values(number)
+        return self._sample
+
+    def _values(self, number: int) -> Values:
+        first, *more = [self._pick(self._counters.columns[place]) for place in self._places[number]]
+        if any(self._bases[number]):
+            more.append(self._bases[number])
+        for column in more:
+            first = tuple(map(add, first, column))
+        return first
+
+    def _build(self) -> None:
+        live = self._table.live
+        rows = [self._row_of(key) for key in live]
+        self._pick = itemgetter(*rows) if len(rows) > 1 else lambda column: tuple([column[row] for row in rows])
+        self._bases = []
+        for number, (chart, places) in enumerate(zip(self._charts, self._places)):
+            self._bases.append(tuple([_sum(series.base.get(chart.group), places) for series in live.values()]))
+            self._charts[number] = chart.replaced(dimensions=tuple([
+                Dimension(series.id, "incremental", name=series.name, labels=series.labels,
+                          start=_sum(series.start.get(chart.group), places) if self._table.has_appeared(series) else None)
+                for series in live.values()]))
+        self._sample = [(chart, self._values(number)) for number, chart in enumerate(self._charts)]
+        self._version = self._table.version
+
+
+def _sum(values: Values | None, places: tuple[int, ...]) -> int:
+    return sum([values[place] for place in places]) if values else 0

@@ -6,6 +6,8 @@ epoch tells.
 """
 from __future__ import annotations
 
+from _operator import add, sub  # operator itself, which is Python, would stay in memory
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 class Series:
     """What has been counted of one key. Values are tuples of int, by their source (a group, or a map).
 
-    key: anything hashable. raw: as the kernel had them last; sums: in all, since the series was first added; before: the
-    sums at the last tick, of the sources that have moved since; start: the sums when it was added; removed: the tick at
-    which it was removed; is_taken_back: whether that took back sums that were in a sample.
+    key: anything hashable. raw: as the kernel had them last; sums: in all, since the series was first added; base: what the
+    sums are above raw, of the sources where they are not the same; before: the sums at the last tick, of the sources that have
+    moved since; start: the sums when it was added; removed: the tick at which it was removed; is_taken_back: whether that
+    took back sums that were in a sample.
     """
 
-    __slots__ = ("key", "id", "name", "labels", "epoch", "raw", "sums", "before", "start", "tick", "since", "active",
+    __slots__ = ("key", "id", "name", "labels", "epoch", "raw", "sums", "base", "before", "start", "tick", "since", "active",
                  "score", "removed", "is_taken_back")
 
     def __init__(self, key: Any, id: str, name: str, labels: Labels):
@@ -31,6 +34,7 @@ class Series:
         self.is_taken_back = False
         self.raw: dict[str, Values] = {}
         self.sums: dict[str, Values] = {}
+        self.base: dict[str, Values] = {}
         self.before: dict[str, Values] = {}
         self.start: dict[str, Values] = {}
         self.since = self.active = self.score = 0.0
@@ -85,6 +89,8 @@ class SeriesTable:
         series.since, series.active, series.score = now, now, 0.0
         for source, values in raw.items():
             series.sums.setdefault(source, (0,) * len(values))
+        series.base = {source: tuple(map(sub, sums, raw[source])) if source in raw else sums
+                       for source, sums in series.sums.items()}
         series.start = dict(series.sums)
         self.live[key] = series
         self.version += 1
@@ -98,24 +104,25 @@ class SeriesTable:
         self._ids.add(unique)
         return unique
 
-    def update(self, series: Series, source: str, values: Values, epoch: int = 0) -> Values:
-        """Count what the row of a series has now. Returns what it has moved since the last update."""
-        before = series.raw.get(source)
-        if before is None or epoch != series.epoch:
-            moved = values  # it has begun anew
-        else:
-            moved = tuple([now - then for now, then in zip(values, before)])
-        series.raw[source], series.epoch = values, epoch
-        self.count(series, source, moved)
-        return moved
+    def update(self, series: Series, source: str, values: Values, epoch: int = 0) -> None:
+        """Count what the row of a series has now."""
+        if epoch != series.epoch:  # it has begun anew
+            series.epoch = epoch
+            series.base[source] = series.sums.get(source, (0,) * len(values))
+        series.raw[source] = values
+        base = series.base.get(source)
+        self._put(series, source, values if base is None else tuple(map(add, values, base)))
 
     def count(self, series: Series, source: str, moved: Values) -> None:
-        """Add to the sums of a series."""
-        sums = series.sums.get(source) or (0,) * len(moved)
+        """Add to the sums of a series what its row had before it was added."""
+        series.base[source] = tuple(map(add, series.base[source], moved))
+        self._put(series, source, tuple(map(add, series.sums[source], moved)))
+
+    def _put(self, series: Series, source: str, sums: Values) -> None:
         if source not in series.before:
-            series.before[source] = sums
+            series.before[source] = series.sums.get(source) or (0,) * len(sums)
             self.changed.setdefault(source, set()).add(series)
-        series.sums[source] = tuple([total + more for total, more in zip(sums, moved)])
+        series.sums[source] = sums
 
     def remove(self, series: Series) -> dict[str, Values]:
         """The series is there no more. What it has moved in this tick is taken back, and returned by source.
@@ -126,8 +133,7 @@ class SeriesTable:
         shown = series.before
         if self.age(series) <= 1:
             shown = {source: series.start.get(source, (0,) * len(sums)) for source, sums in series.sums.items()}
-        back = {source: tuple([total - then for total, then in zip(series.sums[source], sums)])
-                for source, sums in shown.items()}
+        back = {source: tuple(map(sub, series.sums[source], sums)) for source, sums in shown.items()}
         series.sums.update(shown)
         series.before.clear()
         for moved in self.changed.values():

@@ -16,16 +16,16 @@ CHART = Chart("toy", "calls", "Calls", "calls/s", "Toys", 1, (Dimension("applica
 
 
 class Reader:
-    """Rows of counters as they were read; each of them has changed."""
+    """Three counters of rows, as rows.Counters has them; all of them have moved."""
 
-    values = {}
+    moved = {0, 1, 2}
 
-    @property
-    def changed(self):
-        return list(self.values)
+    def __init__(self, rows):
+        self.columns = [[0] * rows for _ in self.moved]
 
-    def row(self, row):
-        return self.values.get(row, (0, 0, 0))
+    def set(self, row, *values):
+        for column, value in zip(self.columns, values):
+            column[row] = value
 
 
 class World:
@@ -43,9 +43,10 @@ class World:
         monkeypatch.setattr(procfs, "command_line", self.lines.get)
         self.names = {}
         monkeypatch.setattr(procfs, "comm_of", self.names.get)
-        groups, self.reader = apps_groups.parse(CONF)[0], Reader()
+        groups = apps_groups.parse(CONF)[0]
+        self.reader = Reader(len(groups.ids))
         self.row_set = RowSet(len(groups.ids))
-        self.reader.values = {0: (1, 2, 3)}
+        self.reader.set(0, 1, 2, 3)
         self.applications = applications.Applications({
             "rules": groups.rules, "names": groups.names, "ids": groups.ids, "tables": {name: name for name in self.maps},
             "charts": pack((CHART,)), "processes": 99}, {"toy": self.reader}, self.row_set)
@@ -157,7 +158,8 @@ def test_a_row_that_comes_later_began_at_zero(world):
     (chart, values), = world.tick()
     assert [(dimension.id, dimension.start) for dimension in chart.dimensions] == [("other", None)]
     assert values == (4,)
-    world.reader.values = {0: (2, 2, 3), 1: (5, 0, 0)}
+    world.reader.set(0, 2, 2, 3)
+    world.reader.set(1, 5, 0, 0)
     world.row_set.add(1)
     (chart, values), = world.tick()
     assert [(dimension.id, dimension.start) for dimension in chart.dimensions] == [("other", None), ("web", 0)]

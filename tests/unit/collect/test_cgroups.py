@@ -141,19 +141,17 @@ class Reader:
     """As rows.Counters: what is not in the set is not read, and stays as it was read last."""
 
     def __init__(self, counted, row_set):
-        self.counted, self.row_set, self.values, self.changed = counted, row_set, {}, []
+        self.counted, self.row_set, self.moved = counted, row_set, {0, 1, 2}
+        self.columns = [[0] * (FIRST + cgroups.ROWS) for _ in self.moved]
 
     def read(self):
         self.row_set.refresh()
-        self.changed = []
         for row in self.row_set.rows:
-            value = tuple(self.counted.get(row, (0, 0, 0)))
-            if self.values.get(row) != value:
-                self.values[row] = value
-                self.changed.append(row)
+            for column, value in zip(self.columns, self.counted.get(row, (0, 0, 0))):
+                column[row] = value
 
     def row(self, row):
-        return self.values.get(row, (0, 0, 0))
+        return tuple(column[row] for column in self.columns)
 
 
 class World:
@@ -623,8 +621,8 @@ def test_ids_are_each_once(world, paths):
         world.make(path)
         world.event(path)
         world.tick()
-    for chart in world.cgroups._charts:
-        ids = [dimension.id for dimension in chart.chart.dimensions]
+    for chart, _ in [chart for charts in world.cgroups._charts.values() for chart in charts.values()]:
+        ids = [dimension.id for dimension in chart.dimensions]
         assert len(ids) == len(set(ids)) == 3
     for path, amount in zip(paths, (3, 500)):
         world.event(path, amount)
@@ -665,7 +663,7 @@ def test_whatever_comes_and_goes(tmp_path_factory, steps):
             elif what == "forget":
                 world.until_forgotten()
                 assert len(world.maps["cgroup_rows"]) <= len(live)
-            ids = [dimension.id for dimension in world.cgroups._charts[0].chart.dimensions]
+            ids = [dimension.id for dimension in world.cgroups._charts["toy"].values()[0][0].dimensions]
             assert len(ids) == len(set(ids)) <= 5 and ids[0] == "other"
             assert all(drawn.get(name, 0) <= amount for name, amount in world.drawn().items())
             drawn = world.drawn()

@@ -48,9 +48,19 @@ def test_without_a_change_it_is_the_same_object(memory):
     counters = Counters(8, COUNT, 1, RowSet())
     memory.set(0, 1, 2, 3, 4, 5, 6)
     first = counters.read()
-    assert counters.changed == [0]
+    assert counters.moved == {0, 1}
     assert counters.read() is first
-    assert counters.changed == []
+    assert counters.moved == set()
+
+
+def test_counters_that_have_moved_are_known(memory):
+    counters = Counters(8, COUNT, 2, RowSet(known=(0, 1)))
+    memory.set(1, 0, 0, 0, 4, 0, 0)
+    counters.read()
+    assert counters.moved == {1}
+    memory.set(0, 1, 0, 0, 0, 0, 0)
+    counters.read()
+    assert counters.moved == {0} and counters.columns == [[1, 0], [0, 4]]
 
 
 def test_rows_of_the_host_are_summed_and_rows_behind_them_are_not(memory):
@@ -60,7 +70,7 @@ def test_rows_of_the_host_are_summed_and_rows_behind_them_are_not(memory):
     memory.set(1, 5, 0, 0, 0, 0, 0)
     memory.set(2, 7, 7, 7, 7, 7, 7)
     assert counters.read() == (116, 222)
-    assert counters.values == {0: (111, 222), 1: (5, 0), 2: (21, 21)}
+    assert counters.columns == [[111, 5, 21], [222, 0, 21]]
 
 
 def test_only_rows_that_are_known_or_marked_are_read(memory):

@@ -32,7 +32,8 @@ def test_the_splitter_of_this_test(line, expected):
 
 def sample(chart, values, microseconds):
     """The lines of a block."""
-    return netdata_protocol.Block(chart).text(tuple(values), microseconds).splitlines(True)
+    since = "" if microseconds is None else " %d" % microseconds
+    return netdata_protocol.Block(chart).text(tuple(values), since).splitlines(True)
 
 
 @FUZZ

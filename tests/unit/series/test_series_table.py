@@ -19,7 +19,7 @@ def table(remembered=10):
 def test_what_a_row_has_when_it_is_added_is_not_counted():
     found = table()
     series = found.add("a1", 0, {"rows": (5, 7)})
-    assert found.update(series, "rows", (6, 9)) == (1, 2)
+    found.update(series, "rows", (6, 9))
     assert series.sums == {"rows": (1, 2)}
 
 
@@ -34,7 +34,7 @@ def test_a_row_that_begins_anew_is_counted_on():
     found = table()
     series = found.add("a1", 0, {"rows": (100,)}, epoch=1)
     found.update(series, "rows", (130,), epoch=1)
-    assert found.update(series, "rows", (7,), epoch=2) == (7,)
+    found.update(series, "rows", (7,), epoch=2)
     assert series.sums == {"rows": (37,)}
 
 
