@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments.parse(argv)
     lifecycle.on_signals()
     try:
-        with privileges.unused():
+        with privileges.Unused():
             settings = arguments.settings(args, os.environ)
         planned = plan.make(settings, args.config, os.environ)
         if args.show_bpf:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import _signal as signal  # signal itself takes half a megabyte, to make enums of numbers
 
 from .kernel import process
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import marshal
 import os
-import signal
+import _signal as signal
 import sys
 import time
 

@@ -1,30 +1,28 @@
 """Privilege is for loading: files are read without it, and the collector keeps only what reading maps takes."""
 from __future__ import annotations
 
-import contextlib
-
 from . import capabilities, process
 from .. import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterator
+    from typing import Any, Callable
 
 
-@contextlib.contextmanager
-def unused() -> Iterator[None]:
-    """Inside, files are opened with no more right than the user has who started us.
+class Unused:
+    """A context in which files are opened with no more right than the user has who started us.
 
     The launcher gives CAP_DAC_READ_SEARCH for tracefs, to every member of the agent's group. An ebpf.conf of theirs may be
     a link to a file that they may not read, and a message about what is wrong in it would show what it says.
     """
-    effective, permitted = capabilities.effective_and_permitted()
-    inheritable = capabilities.inheritable()  # without it, nothing would be left for the loader
-    capabilities.set_capabilities(0, permitted, inheritable)
-    try:
-        yield
-    finally:
-        capabilities.set_capabilities(effective, permitted, inheritable)
+
+    def __enter__(self) -> None:
+        self._effective, self._permitted = capabilities.effective_and_permitted()
+        self._inheritable = capabilities.inheritable()  # without it, nothing would be left for the loader
+        capabilities.set_capabilities(0, self._permitted, self._inheritable)
+
+    def __exit__(self, *_: Any) -> None:
+        capabilities.set_capabilities(self._effective, self._permitted, self._inheritable)
 
 
 def drop(trial: Callable[[], object]) -> None:

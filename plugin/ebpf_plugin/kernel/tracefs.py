@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
+import _signal as signal
 import time
 
 from . import procfs

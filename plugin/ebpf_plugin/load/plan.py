@@ -79,7 +79,7 @@ def _applications(config: str | None, environment: Mapping[str, str]) -> apps_gr
                   "or with gid= of a group that the plugin is in)")
         return None
     places = [*directories.configuration(config, environment), directories.data("conf.d")]
-    with privileges.unused():
+    with privileges.Unused():
         found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
     for message in messages:
         log.write(log.ERROR, message)

@@ -51,7 +51,7 @@ def test_unused_while_files_are_read(monkeypatch):
     monkeypatch.setattr(capabilities, "inheritable", lambda: BPF, raising=False)
     monkeypatch.setattr(capabilities, "set_capabilities", lambda *sets: said.append(sets))
     with pytest.raises(ValueError):
-        with privileges.unused():
+        with privileges.Unused():
             assert said == [(0, BPF | ADMIN, BPF)]
             raise ValueError
     assert said[1:] == [(BPF, BPF | ADMIN, BPF)]
