@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What a tick of the collector takes, with everything on, in load mode return: by what is counted, by how many processes and
-sockets the machine has, and by how many applications and control groups are busy. Each figure stands beside a baseline of the
-same run. Here in milliseconds of processor time; with --release in millions of instructions, in a virtual machine that counts
-them, and there the figures can be compared between runs. Needs root."""
+"""What a tick of the collector takes, with everything on, in load mode return: by what is counted, by how many applications
+and control groups are busy, and by how many processes and sockets the machine has. Each figure stands beside a baseline of
+the same run: milliseconds of processor time here, or, with --release, millions of instructions in a virtual machine that
+counts them, which can be compared between runs, too. Needs root."""
 import argparse
 import contextlib
 import fcntl
@@ -186,7 +186,8 @@ def main():
         return subprocess.run([
             ROOT / "tools" / "vm" / "vm.py", "run", "--release", options.release, "--icount", "--timeout", "3600",
             "--memory", "10G", "--", "sh", "-c", "ip link set lo up; sleep 10; "
-            'exec env PYTHONHASHSEED=0 python3 tools/tick.py --unit M --only "$1"', "sh", options.only], check=False).returncode
+            'exec env PYTHONHASHSEED=0 python3 tools/tick.py --unit M --only "$1"', "sh", options.only,
+        ], check=False).returncode
     report(options.unit, options.only)
     return 0
 

@@ -45,7 +45,8 @@ class Cgroups:
     control groups, "mount": where cgroup2 is}. readers: {group: Counters}."""
 
     def __init__(self, state: dict[str, Any], readers: dict[str, Counters], row_set: RowSet):
-        self._maps, self._mount, self._first = state["tables"], state["mount"], state["first"]
+        self._maps, self._mount = state["tables"], state["mount"]
+        self._first: int = state["first"]
         self._asked = HashMap(self._maps["cgroups_asked"], 8, "=B", MAX_QUESTIONS)
         self._readers, self._row_set = readers, row_set
         self._table = SeriesTable(_describe, REMEMBERED)

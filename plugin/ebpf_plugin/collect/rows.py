@@ -53,8 +53,8 @@ class RowSet:
 class Counters:
     """The map <group>_counters: an array of row x CPU, each place `count` u64. `rows` is how many rows it has.
 
-    read() gives the sums over all rows of the host. `columns` has a list for each counter, with the sum over all CPUs of each
-    row; zero where the row is not read. `moved`: the places of the counters of which a row is another than at the last read.
+    read() gives the sums over all rows of the host. `columns` has a list for each counter, with the sum over all CPUs of
+    each row; zero where the row is not read. `moved`: the places of the counters that have changed since the last read.
     Raises OSError if the map cannot be mapped (BPF_F_MMAPABLE, Linux 5.5).
     """
 

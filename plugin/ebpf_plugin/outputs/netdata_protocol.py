@@ -9,7 +9,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Iterator
 
     from ..model.declared import Chart, Dimension
 
@@ -57,18 +57,17 @@ class Block:
     """The BEGIN, SET..., END lines of a chart. What they have in common is made once, and lines are made anew only where a
     value is another than before: texts are what takes longest of a tick, and most values rest."""
 
-    __slots__ = ("chart", "sent", "_begin", "_values", "_lines", "_pieces", "_texts", "_rest")
+    __slots__ = ("chart", "sent", "_begin", "_values", "_pieces", "_texts", "_rest")
 
     def __init__(self, chart: Chart, sent: float | None = None):
         self.chart = chart
         self.sent = sent  # the time of the last block that was sent
         self._begin = "BEGIN " + _id(chart.full_id)
-        self._lines = ["SET %s = %%d\n" % _id(dimension.id) for dimension in chart.dimensions]
+        lines = ["SET %s = %%d\n" % _id(dimension.id) for dimension in chart.dimensions]
         # lines are made by PIECE: one format of many takes half the time of many formats
-        self._pieces = [(slice(first, first + PIECE), "".join(self._lines[first:first + PIECE]),
-                         struct.Struct("%dq" % len(self._lines[first:first + PIECE])))
-                        for first in range(0, len(self._lines), PIECE)]
-        self._values: tuple[int | None, ...] = (None,) * len(self._lines)  # those that the texts have
+        self._pieces = [(slice(first, first + PIECE), "".join(lines[first:first + PIECE]))
+                        for first in range(0, len(lines), PIECE)]
+        self._values: tuple[int | None, ...] = (None,) * len(lines)  # those that the texts have
         self._texts = [""] * len(self._pieces)
         self._rest = ""  # what comes behind the first line
 
@@ -83,15 +82,15 @@ class Block:
 
     def _update(self, values: tuple[int | None, ...]) -> None:
         before, self._values = self._values, values
-        for number, (piece, form, numbers) in enumerate(self._pieces):
+        for number, (piece, lines) in enumerate(self._pieces):
             some = values[piece]
             if some != before[piece]:
                 try:
-                    numbers.pack(*some)  # for the error if one is None, or not of 64 bits
-                    self._texts[number] = form % some
+                    INT64[len(some)].pack(*some)  # for the error if one is None, or does not fit
+                    self._texts[number] = lines % some
                 except struct.error:
                     self._texts[number] = "".join([
-                        line % _int64(value) for line, value in zip(self._lines[piece], some) if value is not None])
+                        line % _int64(value) for line, value in zip(lines.splitlines(True), some) if value is not None])
         text = "".join(self._texts)
         self._rest = text and text + "END\n"
 
@@ -102,6 +101,7 @@ def _int64(value: int) -> int:
 
 
 MOST = 2 ** 63
-PIECE = 8
+PIECE = 8  # lines
+INT64 = [struct.Struct("%dq" % number) for number in range(PIECE + 1)]
 KEEP_ALIVE = "\n"
 DISABLE = "DISABLE\n"

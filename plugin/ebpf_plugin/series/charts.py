@@ -21,7 +21,9 @@ class Part:
     def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1):
         self.places, self.suffix, self.multiplier = places, suffix, multiplier
         # value(values) of a series that has these values from the chart's source
-        self.value: Callable[[Sequence[int]], int] = itemgetter(places[0]) if len(places) == 1 else self._sum
+        self.value: Callable[[Sequence[int]], int] = self._sum
+        if len(places) == 1:
+            self.value = itemgetter(places[0])
 
     def _sum(self, values: Sequence[int]) -> int:
         return sum([values[place] for place in self.places])
@@ -127,7 +129,9 @@ class RowCharts:
     def _build(self) -> None:
         live = self._table.live
         rows = [self._row_of(key) for key in live]
-        self._pick = itemgetter(*rows) if len(rows) > 1 else lambda column: tuple([column[row] for row in rows])
+        self._pick = lambda column: tuple([column[row] for row in rows])
+        if len(rows) > 1:  # it gives a tuple only then
+            self._pick = itemgetter(*rows)
         self._bases = []
         for number, (chart, places) in enumerate(zip(self._charts, self._places)):
             self._bases.append(tuple([_sum(series.base.get(chart.group), places) for series in live.values()]))

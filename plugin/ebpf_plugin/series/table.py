@@ -20,9 +20,9 @@ class Series:
     """What has been counted of one key. Values are tuples of int, by their source (a group, or a map).
 
     key: anything hashable. raw: as the kernel had them last; sums: in all, since the series was first added; base: what the
-    sums are above raw, of the sources where they are not the same; before: the sums at the last tick, of the sources that have
-    moved since; start: the sums when it was added; removed: the tick at which it was removed; is_taken_back: whether that
-    took back sums that were in a sample.
+    sums are above raw, of the sources where they are not the same; before: the sums at the last tick, of the sources that
+    have moved since; start: the sums when it was added; removed: the tick at which it was removed; is_taken_back: whether
+    that took back sums that were in a sample.
     """
 
     __slots__ = ("key", "id", "name", "labels", "epoch", "raw", "sums", "base", "before", "start", "tick", "since", "active",
