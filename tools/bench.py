@@ -12,6 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "plugin"), str(ROOT / "tests" / "kernel")]
 
 from harness import network_namespaces  # noqa: E402
+import tick  # noqa: E402
+from tick import cpu, row, status  # noqa: E402
 from workloads import connection_flood  # noqa: E402
 
 PLUGIN = str(ROOT / "plugin" / "ebpf.plugin")
@@ -24,39 +26,7 @@ WITH_BCC = "import bcc, time; time.sleep(60)"
 WRITER = "import os, time\nwhile True: time.sleep(1); os.write(1, b'x' * %d)"
 
 
-SLEEPERS = 10000
-SOCKETS = 50000
 PORTS, CONNECTIONS = 12503, 75003  # of each of four hosts
-# children that sleep, and connections to itself; says so, and waits to be killed
-MANY = """
-import os, resource, select, socket, sys, time
-processes, sockets = int(sys.argv[1]), int(sys.argv[2])
-most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-for i in range(processes):
-    if os.fork() == 0:
-        time.sleep(1 + i % 10)
-        while True:
-            time.sleep(10)
-listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(8)]
-held = []
-# a process for each part of them that one may open
-while sockets > most - 200:
-    sockets -= most - 200
-    if os.fork() == 0:
-        sockets = most - 200
-        break
-for i in range(sockets // 2):
-    wire = socket.create_connection(listeners[i % 8].getsockname())
-    held += wire, listeners[i % 8].accept()[0]
-print(flush=True)
-while True:
-    for wire in held[:10]:
-        wire.send(b"x")
-    for wire in held[:10]:
-        wire.recv(100)
-    select.select([], [], [], 0.2)
-"""
 # A row for each process, read each second, as tools of BCC do it.
 BY_PID = """
 import bcc, time
@@ -74,25 +44,22 @@ def main():
     print("process\n")
     processes()
     print("\nmilliseconds of processor time for a tick of a second\n", flush=True)
-    growth()
+    tick.report("ms")
+    by_pid()
     print("\n%d short connections to %d groups\n" % (4 * CONNECTIONS, 4 * PORTS), flush=True)
     flood()
     print("\nnanoseconds for an event\n", flush=True)
     subprocess.run([ROOT / "tools" / "overhead" / "overhead.py"], check=True)
 
 
-def growth():
-    """What a tick costs with few and with many processes and sockets, beside a table of processes that a script reads."""
-    figures = {}
-    for processes_, sockets in ((100, 10), (SLEEPERS, 10), (100, SOCKETS)):
-        with subprocess.Popen(["/usr/bin/python3", "-I", "-c", MANY, str(processes_), str(sockets)],
-                              stdout=subprocess.PIPE, start_new_session=True) as many:
-            many.stdout.read(1)
-            found = [tick_of([PLUGIN, "1", "--config", EVERYTHING.name]), tick_of(["/usr/bin/python3", "-I", "-c", BY_PID])]
-            os.killpg(many.pid, 9)
-        base = figures.setdefault("few", found)
-        row("%d processes, %d sockets" % (processes_, sockets), found[0] * 1e3, "ms", base[0] * 1e3, "with few")
-        row("    a row for each process, in Python", found[1] * 1e3, "ms", base[1] * 1e3, "with few")
+def by_pid():
+    """What a tick costs a script that reads a table of processes, to compare with what tick.py has shown."""
+    base = 0
+    for processes_, sockets in ((100, 10), (10000, 10)):
+        with tick.load(processes_, sockets, 0, ""):
+            used = tick_of(["/usr/bin/python3", "-I", "-c", BY_PID])
+        row("a row for each of %d, in Python" % processes_, used * 1e3, "ms", base * 1e3, "with few" if base else "")
+        base = base or used
 
 
 def flood():
@@ -130,25 +97,6 @@ def tick_of(command):
         used = (cpu(process.pid) - before) / TICKS
         process.terminate()
     return used
-
-
-def status(pid, field):
-    """A figure of /proc/PID/status, in kB; 0 if the process is gone."""
-    try:
-        text = pathlib.Path("/proc/%d/status" % pid).read_text()
-    except OSError:
-        return 0
-    return int(text.partition(field + ":")[2].split()[0]) if field in text else 0
-
-
-def cpu(pid):
-    """Seconds that the process has been on a CPU."""
-    return int(pathlib.Path("/proc/%d/schedstat" % pid).read_text().split()[0]) / 1e9
-
-
-def row(what, value, unit, baseline="", of=""):
-    ratio = " (%.2f of it)" % (value / baseline) if baseline else ""
-    print("  %-42s %9.2f %-5s %s" % (what, value, unit, "%s: %.2f%s" % (of, baseline, ratio) if of else ""))
 
 
 def resident(code):

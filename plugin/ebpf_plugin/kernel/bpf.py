@@ -1,18 +1,14 @@
 """bpf(2) and perf_event_open(2), which Python does not have. Each function raises OSError; sizes are in bytes."""
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import mmap
 import os
 import struct
 
 from . import procfs
-from .libc import LIBC, call
+from .libc import LIBC, address, call, pointer
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Buffer = ctypes.Array[ctypes.c_char]
 BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH = 15, 17, 24
@@ -29,8 +25,7 @@ PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
 
 def bpf(command: int, attributes: bytearray) -> int:
     """bpf(2): `attributes` begins as union bpf_attr does; the kernel may write there. Returns what the call returns."""
-    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
-    return call(LIBC.syscall, SYSCALLS[MACHINE][0], command, buffer, len(attributes))
+    return call(LIBC.syscall, SYSCALLS[MACHINE][0], command, pointer(attributes), len(attributes))
 
 
 def map_create(kind: int, key_size: int, value_size: int, entries: int, flags: int = 0, name: str = "") -> int:
@@ -44,22 +39,21 @@ def map_memory(descriptor: int, size: int) -> mmap.mmap:
     return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
 
 
-def element(descriptor: int, key: Buffer, value: Buffer | None = None, flags: int = 0) -> bytearray:
+def element(descriptor: int, key: bytearray, value: bytearray | None = None, flags: int = 0) -> bytearray:
     """The attributes of bpf(2) for an element of a map; they have the addresses of `key` and `value`."""
-    where = ctypes.addressof(value) if value else 0
-    return bytearray(struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), where, flags))
+    return bytearray(struct.pack("=IIQQQ", descriptor, 0, address(key), address(value) if value else 0, flags))
 
 
 def map_lookup(descriptor: int, key: bytes, size: int) -> bytes:
     """The `size` bytes that a map has at `key`. Raises FileNotFoundError if it is not there."""
-    wanted, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    wanted, value = bytearray(key), bytearray(size)
     bpf(BPF_MAP_LOOKUP_ELEM, element(descriptor, wanted, value))
-    return value.raw
+    return bytes(value)
 
 
 def map_delete(descriptor: int, key: bytes) -> None:
     """Take `key` out; nothing happens if it is not there."""
-    unwanted = ctypes.create_string_buffer(key, len(key))
+    unwanted = bytearray(key)
     try:
         bpf(BPF_MAP_DELETE_ELEM, element(descriptor, unwanted))
     except FileNotFoundError:
@@ -69,7 +63,7 @@ def map_delete(descriptor: int, key: bytes) -> None:
 def map_update(descriptor: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
     """Put `value` at `key`, both of the map's sizes. Raises FileExistsError with BPF_NOEXIST, FileNotFoundError with
     BPF_EXIST, and E2BIG if the map is full."""
-    place, content = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    place, content = bytearray(key), bytearray(value)
     bpf(BPF_MAP_UPDATE_ELEM, element(descriptor, place, content, flags))
 
 
@@ -85,23 +79,22 @@ def prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: i
     try:
         return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id)
     except OSError as error:
-        log = ctypes.create_string_buffer(1 << 20)
+        log = bytearray(1 << 20)
         try:
             return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, log)
         except OSError:
-            said = [line for line in log.value.decode("ascii", "replace").splitlines()
+            said = [line for line in log.partition(b"\0")[0].decode("ascii", "replace").splitlines()
                     if line and not line.startswith(("processed ", "verification time", "stack depth"))]
             raise Rejected(error.errno, "verifier: " + said[-1]) if said else error from None
 
 
 def _prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: int, attach_btf_id: int,
-               log: Buffer | None = None) -> int:
-    code = ctypes.create_string_buffer(instructions, len(instructions))
-    license_text = ctypes.create_string_buffer(b"GPL")
+               log: bytearray | None = None) -> int:
+    code, license_text = bytearray(instructions), bytearray(b"GPL\0")
     attributes = struct.pack(
         "=IIQQIIQII16sIIIIQIIQIII",
-        kind, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_text),
-        1 if log else 0, len(log) if log else 0, ctypes.addressof(log) if log else 0, _version(), 0, name.encode()[:15],
+        kind, len(instructions) // 8, address(code), address(license_text),
+        1 if log else 0, len(log) if log else 0, address(log) if log else 0, _version(), 0, name.encode()[:15],
         0, expected_attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id, 0,
     )
     return bpf(BPF_PROG_LOAD, bytearray(attributes))
@@ -116,16 +109,16 @@ def _version() -> int:
 
 def recursion_misses(program: int) -> int:
     """How often the kernel did not run `program` because it was running on that CPU already (5.12; before that, 0)."""
-    info = ctypes.create_string_buffer(216)
-    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), ctypes.addressof(info))))
+    info = bytearray(216)
+    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), address(info))))
     misses, = struct.unpack_from("=Q", info, 208)
     return int(misses)
 
 
 def raw_tracepoint_open(name: str | None, program: int) -> int:
     """Attach a raw tracepoint program by name, or (None) a trampoline where it was loaded for. Returns the link."""
-    text = ctypes.create_string_buffer(name.encode()) if name else None
-    return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", ctypes.addressof(text) if text else 0, program, 0)))
+    text = bytearray(name.encode() + b"\0") if name else None
+    return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", address(text) if text else 0, program, 0)))
 
 
 def perf_event_open(kind: int, config: int, config1: int = 0, config2: int = 0) -> int:

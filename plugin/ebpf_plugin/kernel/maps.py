@@ -1,11 +1,12 @@
 """Reads a hash of the kernel's whole: one system call for thousands of rows (BPF_MAP_LOOKUP_BATCH, 5.6)."""
 from __future__ import annotations
 
-import ctypes
 import errno
+import mmap
 import struct
 
 from . import bpf
+from .libc import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +19,18 @@ class HashMap:
     def __init__(self, descriptor: int, key_size: int, value: str, room: int):
         self._descriptor, self._key, self._room = descriptor, struct.Struct("%ds" % key_size), room
         self._value = struct.Struct(value)
-        self._keys = ctypes.create_string_buffer(key_size * room)
-        self._values = ctypes.create_string_buffer(self._value.size * room)
-        self._place = ctypes.c_uint32()
+        # memory of which only what the kernel writes is there
+        self._keys = mmap.mmap(-1, key_size * room)
+        self._values = mmap.mmap(-1, self._value.size * room)
+        self._place = bytearray(4)
 
     def rows(self) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
         """Yields (key as bytes, value as a tuple). Raises OSError."""
         begun, done = False, False
         while not done:
-            place = ctypes.addressof(self._place)
+            place = address(self._place)
             attributes = bytearray(struct.pack(
-                "=QQQQIIQQ", place if begun else 0, place, ctypes.addressof(self._keys), ctypes.addressof(self._values),
+                "=QQQQIIQQ", place if begun else 0, place, address(self._keys), address(self._values),
                 self._room, self._descriptor, 0, 0))
             try:
                 bpf.bpf(bpf.BPF_MAP_LOOKUP_BATCH, attributes)
