@@ -41,19 +41,20 @@ class Netdata:
     def show(self, now: float, sample: Sample) -> None:
         """One write with the declarations that are new, and a block for each chart that has a value."""
         declarations: list[str] = []
-        blocks: list[str] = []
+        texts: list[str] = []
         sent, since = None, ""  # most charts were sent at the same time
         for chart, values in sample:
             block = self._blocks.get(chart.full_id)
             if block is None or block.chart is not chart:
                 block, values = self._declare(chart, block, values, declarations)
-            if block.sent != sent:
-                sent, since = block.sent, "" if block.sent is None else " %d" % round((now - block.sent) * 1e6)
-            text = block.text(values, since)
-            if text:
+            if values is not block.values:
+                block.set(values)
+            if block.sets:
+                if block.sent != sent:
+                    sent, since = block.sent, "" if block.sent is None else " %d" % round((now - block.sent) * 1e6)
+                texts += block.begin, since, block.sets
                 block.sent = now
-                blocks.append(text)
-        write("".join(declarations + blocks) or protocol.KEEP_ALIVE)
+        write("".join(declarations + texts) or protocol.KEEP_ALIVE)
 
     def _declare(self, chart: Chart, before: protocol.Block | None, values: tuple[int | None, ...],
                  declarations: list[str]) -> tuple[protocol.Block, tuple[int | None, ...]]:

@@ -54,34 +54,28 @@ def _dimension(dimension: Dimension, option: str) -> str:
 
 
 class Block:
-    """The BEGIN, SET..., END lines of a chart. What they have in common is made once, and lines are made anew only where a
-    value is another than before: texts are what takes longest of a tick, and most values rest."""
+    """The lines of a chart: `begin`, then a blank and the microseconds since its last block if there was one, then `sets`.
 
-    __slots__ = ("chart", "sent", "_begin", "_values", "_pieces", "_texts", "_rest")
+    What they have in common is made once, and lines are made anew only where a value is another than before: texts are what
+    takes longest of a tick, and most values rest. sent: when the last block was sent; values: those that `sets` has.
+    """
+
+    __slots__ = ("chart", "sent", "begin", "sets", "values", "_pieces", "_texts")
 
     def __init__(self, chart: Chart, sent: float | None = None):
-        self.chart = chart
-        self.sent = sent  # the time of the last block that was sent
-        self._begin = "BEGIN " + _id(chart.full_id)
+        self.chart, self.sent = chart, sent
+        self.begin = "BEGIN " + _id(chart.full_id)
+        self.sets = ""
         lines = ["SET %s = %%d\n" % _id(dimension.id) for dimension in chart.dimensions]
+        self.values: tuple[int | None, ...] = (None,) * len(lines)
         # lines are made by PIECE: one format of many takes half the time of many formats
         self._pieces = [(slice(first, first + PIECE), "".join(lines[first:first + PIECE]))
                         for first in range(0, len(lines), PIECE)]
-        self._values: tuple[int | None, ...] = (None,) * len(lines)  # those that the texts have
         self._texts = [""] * len(self._pieces)
-        self._rest = ""  # what comes behind the first line
 
-    def text(self, values: tuple[int | None, ...], since: str) -> str:
-        """`values` has an int or None for each dimension; a None is a gap, no SET line. Empty if every value is a gap.
-
-        `since`: a blank and the microseconds since the chart's last block, empty if there was none.
-        """
-        if values is not self._values:
-            self._update(values)
-        return f"{self._begin}{since}\n{self._rest}" if self._rest else ""
-
-    def _update(self, values: tuple[int | None, ...]) -> None:
-        before, self._values = self._values, values
+    def set(self, values: tuple[int | None, ...]) -> None:
+        """An int or None for each dimension. A None is a gap, no SET line; `sets` is empty if every value is one."""
+        before, self.values = self.values, values
         for number, (piece, lines) in enumerate(self._pieces):
             some = values[piece]
             if some != before[piece]:
@@ -92,7 +86,7 @@ class Block:
                     self._texts[number] = "".join([
                         line % _int64(value) for line, value in zip(lines.splitlines(True), some) if value is not None])
         text = "".join(self._texts)
-        self._rest = text and text + "END\n"
+        self.sets = "\n%sEND\n" % text if text else ""
 
 
 def _int64(value: int) -> int:

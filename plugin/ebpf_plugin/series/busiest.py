@@ -73,15 +73,18 @@ class Busiest:
     def _count(self, now: float, rows: Sequence[Row]) -> None:
         """Count what the series have moved."""
         live = self.table.live
+        before, after = [], []
         for key, value in rows:
             series = live.get(key)
             if series is not None and (value[1:] != series.raw[SOURCE] or value[0] != series.epoch):
-                before = series.sums[SOURCE]
+                before.append(series.sums[SOURCE])
                 self.table.update(series, SOURCE, value[1:], value[0])
-                moved = tuple(map(sub, series.sums[SOURCE], before))
+                after.append(series.sums[SOURCE])
                 series.active = now
-                series.score += sum(moved)
-                self._given = tuple(map(add, self._given, moved))
+                series.score += sum(after[-1]) - sum(before[-1])
+        if after:
+            moved = map(sub, map(sum, zip(*after)), map(sum, zip(*before)))
+            self._given = tuple(map(add, self._given, moved))
 
     @staticmethod
     def _has_to_go(series: Series, now: float, is_excluded: Callable[[Any], bool] | None) -> bool:

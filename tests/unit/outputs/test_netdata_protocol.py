@@ -32,8 +32,10 @@ def test_the_splitter_of_this_test(line, expected):
 
 def sample(chart, values, microseconds):
     """The lines of a block."""
+    block = netdata_protocol.Block(chart)
+    block.set(tuple(values))
     since = "" if microseconds is None else " %d" % microseconds
-    return netdata_protocol.Block(chart).text(tuple(values), since).splitlines(True)
+    return (block.begin + since + block.sets).splitlines(True) if block.sets else []
 
 
 @FUZZ
