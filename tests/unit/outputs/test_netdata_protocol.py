@@ -157,3 +157,23 @@ def test_only_what_has_changed_is_declared_again(before, after, dimensions):
     lines = list(netdata_protocol.chart(STACKED.replaced(dimensions=after), 1, STACKED.replaced(dimensions=before)))
     assert lines[0].startswith("CHART netdata.out ")
     assert lines[1:] == ["DIMENSION %s\n" % text for text in dimensions]
+
+
+MANY = FLOW.replaced(dimensions=tuple(Dimension("d%d" % number) for number in range(3 * netdata_protocol.PIECE + 1)))
+
+
+@FUZZ
+@given(st.lists(st.dictionaries(st.integers(0, len(MANY.dimensions) - 1), st.none() | st.integers(-2 ** 64, 2 ** 64)),
+                max_size=5))
+def test_lines_that_are_kept_are_those_of_the_values(changes):
+    """Whatever has changed, a block is what a new one with these values would be."""
+    block, values = netdata_protocol.Block(MANY), [0] * len(MANY.dimensions)
+    for change in changes:
+        for place, value in change.items():
+            values[place] = value
+        block.set(tuple(values))
+        new = netdata_protocol.Block(MANY)
+        new.set(tuple(values))
+        assert block.sets == new.sets
+        assert [line.split()[1] for line in block.sets.splitlines()[1:-1]] == [
+            "d%d" % place for place, value in enumerate(values) if value is not None]

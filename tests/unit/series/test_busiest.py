@@ -86,7 +86,7 @@ TICKS = st.lists(
 def play(most, script, hiding=False, skewed=True):
     """Yields (Busiest, Kernel, Agent, totals that were read, whether no series has left so far) for each tick."""
     kernel, chosen = Kernel(), busiest_of(most)
-    agent, now, hidden, calm = Agent(chosen), 1000.0, set(), True
+    agent, now, hidden, calm, rows = Agent(chosen), 1000.0, set(), True, []
     for seconds, before, evicted, between, hide in script:
         now += seconds
         for name, amounts in before:
@@ -100,7 +100,9 @@ def play(most, script, hiding=False, skewed=True):
             # a name that the resolver has forgotten excludes no series
             hidden ^= set(map(key, hide))
         was, version = set(chosen.table.live), chosen.table.version
-        chosen.tick(now, list(kernel.rows.items()), totals, hidden.__contains__)
+        if list(kernel.rows.items()) != rows:  # else they are the same object: as they were
+            rows = list(kernel.rows.items())
+        chosen.tick(now, rows, totals, hidden.__contains__)
         assert not set(chosen.table.live) & hidden
         assert chosen.table.version != version or was == set(chosen.table.live)
         agent.look()
@@ -358,3 +360,51 @@ def test_who_is_hidden_no_more_has_been_counted_already():
     assert before == 3 * 10 ** 6
     town.tick(_1=7).tick()
     assert town.shown() == {1, 2} and town.received(1) + town.others() == before + 7
+
+
+class Rows(list):
+    """Counts how often it is gone through."""
+
+    times = 0
+
+    def __iter__(self):
+        self.times += 1
+        return super().__iter__()
+
+
+def test_rows_that_are_as_they_were_are_not_gone_through():
+    chosen = busiest_of(1)
+    rows = Rows([(key(1), value(70)), (key(2), value(50))])
+    chosen.tick(1, rows, [0, 0, 120, 12, 0])
+    times = rows.times
+    for now in range(2, 30):
+        chosen.tick(now, rows, [0, 0, 120, 12, 0])
+    assert rows.times == times and set(chosen.table.live) == {key(1)} and chosen.other == [0, 0, 50, 5, 0]
+
+
+def test_candidates_are_looked_for_among_rows_that_rest_if_nobody_has_looked_since_they_moved():
+    chosen, now = busiest_of(1), MIN_LIFETIME + 1
+    chosen.tick(1, [(key(1), value(70))], [0, 0, 70, 7, 0])
+    rows = Rows([(key(1), value(70)), (key(2), value(5000))])
+    while chosen._ticks % busiest.RESCAN_TICKS != 1:
+        chosen.tick(now, [(key(1), value(70))], [0, 0, 70, 7, 0])
+    for _ in range(busiest.RESCAN_TICKS - 2):
+        chosen.tick(now, rows, [0, 0, 5070, 507, 0])
+        assert set(chosen.table.live) == {key(1)} and rows.times == 1
+    chosen.tick(now, rows, [0, 0, 5070, 507, 0])
+    assert set(chosen.table.live) == {key(2)}
+
+
+def test_a_candidate_is_forgotten_as_fast_while_rows_rest():
+    """Scores fall by time, whether the rows are gone through or not."""
+    scores = []
+    for same in True, False:
+        chosen = busiest_of(1)
+        rows = [(key(1), value(70)), (key(2), value(50))]
+        for now in range(1, 4 * busiest.RESCAN_TICKS):
+            chosen.tick(now, rows if same else list(rows), [0, 0, 120, 12, 0])
+        moved = [(key(1), value(71)), (key(2), value(51))]
+        for now in range(busiest.RESCAN_TICKS + 1):
+            chosen.tick(now, list(moved), [0, 0, 122, 12, 0])
+        scores.append(chosen._seen[key(2)][2])
+    assert scores[0] == pytest.approx(scores[1])

@@ -2,7 +2,7 @@
 import pytest
 
 from ebpf_plugin.model.declared import Chart
-from ebpf_plugin.series.charts import Part, SeriesChart
+from ebpf_plugin.series.charts import Part, RowCharts, SeriesChart
 from ebpf_plugin.series.table import SeriesTable
 
 COMMON = Chart("toy", "moved", "Moved", "bytes/s", "Toys", 7, (), "stacked", by="toy")
@@ -83,3 +83,59 @@ def test_where_a_dimension_began(table):
     table.add("a", 0, {"rows": (50, 0, 0)})
     starts = {dimension.id: dimension.start for dimension in found.values((0, 0, 0))[0].dimensions}
     assert starts == {"b_sent": 0, "a_sent": 5, "other_sent": None}
+
+
+class Counters:
+    """Of five rows, as collect/rows.py has them."""
+
+    def __init__(self):
+        self.columns, self.moved = [[10, 11, 12, 13, 14], [20, 21, 22, 23, 24], [0] * 5], set()
+
+
+LARGE = COMMON.replaced(id="large")
+
+
+@pytest.fixture
+def rows(table):
+    """(Counters, RowCharts) of series whose names are their rows."""
+    counters = Counters()
+    return counters, RowCharts(table, counters, [(COMMON, (0,)), (LARGE, (1, 2))])
+
+
+def shown(charts):
+    return {chart.id: values for chart, values in charts.values()}
+
+
+def test_a_value_is_the_sum_of_columns_in_the_row_of_a_series(table, rows):
+    counters, charts = rows
+    assert shown(charts) == {"moved": (), "large": ()}
+    table.add("3", 0, {})
+    assert shown(charts) == {"moved": (13,), "large": (23,)}
+    table.add("1", 0, {})
+    counters.columns[2][1], counters.moved = 100, {2}
+    assert shown(charts) == {"moved": (13, 11), "large": (23, 121)}
+
+
+def test_only_charts_of_what_has_moved_are_made_anew(table, rows):
+    counters, charts = rows
+    table.add("3", 0, {})
+    (_, moved), (_, large) = charts.values()
+    counters.columns[2][3], counters.moved = 7, {2}
+    (_, still), (_, larger) = charts.values()
+    assert still is moved and larger == (30,)
+
+
+def test_what_a_series_has_above_its_row_is_added(table, rows):
+    """Here a row that another one had before, and a name that comes back."""
+    counters, charts = rows
+    table.add("2", 0, {"toy": (12, 22, 0)})
+    assert shown(charts) == {"moved": (0,), "large": (0,)}
+    counters.columns[0][2], counters.columns[1][2], counters.moved = 15, 122, {0, 1}
+    assert shown(charts) == {"moved": (3,), "large": (100,)}
+    table.update(table.live["2"], "toy", (15, 122, 0))
+    for _ in range(2):
+        table.begin_tick()
+    table.remove(table.live["2"])
+    table.add("2", 0, {"toy": (15, 122, 0)})
+    (chart, values), (_, large) = charts.values()
+    assert (values, large) == ((3,), (100,)) and [dimension.start for dimension in chart.dimensions] == [3]
