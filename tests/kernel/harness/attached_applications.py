@@ -103,9 +103,9 @@ class Applications:
         return next(each.dimensions[0].methods for each in self.charts if each.id == chart)
 
     def placed(self):
-        """{pid: (name of its application, address of its task)}, of all processes in the kernel's table."""
+        """{pid: (name of its application, what tells its task apart)}, of all processes in the kernel's table."""
         rows = HashMap(self.tables["applications"], 4, APPLICATION.format, MAX_PROCESSES).rows()
-        return {int.from_bytes(key, "little"): (self.names[row], task) for key, (row, _, task) in rows}
+        return {int.from_bytes(key, "little"): (self.names[row], task) for key, (row, task) in rows}
 
     def application_of(self, pid):
         """The name of the process's application, None if the process is not in the table."""
