@@ -135,7 +135,7 @@ inline_int passes_address(struct peer *peer)
 inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 bytes)
 {
 	struct flow_key key = {.protocol = protocol, .inbound = inbound};
-	struct flow new = {}, *flow;
+	struct flow *flow;
 
 	if (inbound) {
 		key.port = peer->local_port;
@@ -147,7 +147,8 @@ inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 
 	}
 	flow = lookup(flows, &key);
 	if (!flow) {
-		new.born = bpf_ktime_get_ns();
+		struct flow new = {.born = bpf_ktime_get_ns()};
+
 		insert(flows, &key, &new);
 		flow = lookup(flows, &key);
 		if (!flow)
