@@ -55,10 +55,9 @@ inline_int fill_slot(u32 tgid, u32 row)
 	volatile u64 *slot = slot_of(tgid);
 	u64 copy = *slot;
 
-	if (copy && copy >> 32 != tgid)
-		return 0;
-	*slot = (u64)tgid << 32 | row;
-	return check_slot(tgid);
+	if (!copy || copy >> 32 == tgid)
+		*slot = (u64)tgid << 32 | row;
+	return 0;
 }
 
 inline_int take_out(u32 tgid)
@@ -74,10 +73,14 @@ inline_int place(u32 tgid, u32 row, u32 task)
 
 	if (rows && row < MAX_APPS)
 		rows->had[row] = 1;
-	if (!update(applications, &tgid, &application))
-		return fill_slot(tgid, row);
-	take_out(tgid);
-	return add_to_row(NO_ROW, APPS_FULL, 1);
+	if (update(applications, &tgid, &application)) {
+		take_out(tgid);
+		return add_to_row(NO_ROW, APPS_FULL, 1);
+	}
+	fill_slot(tgid, row);
+	/* again, if freed() has just taken it for the process that had the number before; its lock also is a barrier */
+	insert(applications, &tgid, &application);
+	return check_slot(tgid);
 }
 
 /* task:task_newtask(task, clone_flags): the parent runs, and the child does not yet. A parent that is not known has not been
