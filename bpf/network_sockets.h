@@ -37,8 +37,8 @@ inline_int map_v4(u32 *address, u32 v4)
 	return 0;
 }
 
-/* Fills `peer`; with `least` without the network namespace of a socket that is not bound, and without an address that is not
- * known. Each direct load costs about ten instructions on x86: the kernel checks the address first (BPF_PROBE_MEM). */
+/* Fills `peer`; with `least` without the network namespace and the port of a socket that is not bound, and without an address
+ * that is not known. Each direct load costs about ten instructions on x86: the kernel checks the address first (BPF_PROBE_MEM). */
 inline_int look_at(int direct, u64 sk, struct peer *peer, int least)
 {
 	u64 copy[SOCK_COMMON_MAX / 8] = {}, common, net;
@@ -55,10 +55,12 @@ inline_int look_at(int direct, u64 sk, struct peer *peer, int least)
 		bpf_probe_read_kernel(&locks, sizeof(locks), (void *)(sk + SK_USERLOCKS_BIT / 8));
 	}
 	peer->bound = (locks >> SK_USERLOCKS_BIT % 8 & SOCK_BINDPORT_LOCK) != 0;
-	if (direct && (peer->bound || !least))
-		peer->netns = FIELD(u32, FIELD(u64, sk, SKC_NET), NET_INUM);
+	if (peer->bound || !least) {
+		peer->local_port = FIELD(u16, common, SKC_NUM);
+		if (direct)
+			peer->netns = FIELD(u32, FIELD(u64, sk, SKC_NET), NET_INUM);
+	}
 	peer->family = FIELD(u16, common, SKC_FAMILY);
-	peer->local_port = FIELD(u16, common, SKC_NUM);
 	peer->remote_port = SWAP16(FIELD(u16, common, SKC_DPORT));
 	peer->known = peer->remote_port != 0;
 	if (least && !peer->known)

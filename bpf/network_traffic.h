@@ -18,9 +18,9 @@ inline_int network_add(u32 row, int counter)
 #define MSG_ERRQUEUE 0x2000
 
 /* EAGAIN says "not yet", it is no error. */
-inline_int traffic_add(u32 row, int calls, s64 result, u64 bytes)
+inline_int traffic_add(u32 cpu, u32 row, int calls, s64 result, u64 bytes)
 {
-	struct counters *c = counters_of(row);
+	struct counters *c = counters_on(cpu, row);
 
 	if (!c)
 		return 0;
@@ -30,9 +30,9 @@ inline_int traffic_add(u32 row, int calls, s64 result, u64 bytes)
 	__sync_fetch_and_add(&c->n[calls + 2], bytes);
 	return 0;
 }
-inline_int flow_total(int counter, u64 bytes)
+inline_int flow_total(u32 cpu, int counter, u64 bytes)
 {
-	struct counters *c = counters_of(NO_ROW);
+	struct counters *c = counters_on(cpu, NO_ROW);
 
 	if (!c)
 		return 0;
@@ -49,6 +49,7 @@ inline_int moved(int direct, u64 sk, int protocol, int family, int way, u64 mess
 {
 	int calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;
 	struct peer peer = {};
+	u32 cpu = bpf_get_smp_processor_id();
 	u64 bytes = result > 0 && !(way == RECEIVED && flags & (MSG_PEEK | MSG_ERRQUEUE)) ? result : 0;
 
 	if (protocol == IPPROTO_UDP)
@@ -61,7 +62,7 @@ inline_int moved(int direct, u64 sk, int protocol, int family, int way, u64 mess
 		return 0;
 	if (way == RECEIVED)
 		calls += 3;
-	FOR_EACH_ROW(traffic_add(row, calls, result, bytes))
+	FOR_EACH_ROW(traffic_add(cpu, row, calls, result, bytes))
 	if (!bytes || !CONNECTIONS)
 		return 0;
 
@@ -78,7 +79,7 @@ inline_int moved(int direct, u64 sk, int protocol, int family, int way, u64 mess
 	total = protocol == IPPROTO_TCP ? TCP_OUT_SENT : UDP_OUT_SENT;
 	if (way == RECEIVED)
 		total += 2;
-	return serves ? flow_total(total + 4, bytes) : flow_total(total, bytes);
+	return serves ? flow_total(cpu, total + 4, bytes) : flow_total(cpu, total, bytes);
 }
 
 #define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, EACH_FAMILY, SENT, 0, result, 0)

@@ -84,17 +84,17 @@ inline_u64 row_of_cgroup(void)
 		} \
 	}
 
-/* The counters of a row on this CPU. */
+/* The counters of a row on this CPU, which a program does not leave while it runs. */
 struct counters {
 	u64 n[COUNTERS];
 };
-inline_u64 place_of(u32 row) { return row * CPUS + bpf_get_smp_processor_id(); }
-static __always_inline struct counters *counters_of(u32 row)
+static __always_inline struct counters *counters_on(u32 cpu, u32 row)
 {
-	u32 place = place_of(row);
+	u32 place = row * CPUS + cpu;
 
 	return lookup(counters, &place);
 }
+static __always_inline struct counters *counters_of(u32 row) { return counters_on(bpf_get_smp_processor_id(), row); }
 
 inline_int add_to_row(u32 row, int counter, u64 n)
 {
