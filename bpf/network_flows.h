@@ -104,13 +104,13 @@ inline_int udp_serves(u64 sk, struct peer *peer, int way)
 TABLE(flow_ports, u32, u64);
 inline_int passes_port(u16 port)
 {
-	u32 word = port >> 6;
-	u64 *ports;
+	if (FILTER_PORTS) {
+		u32 word = port >> 6;
+		u64 *ports = lookup(flow_ports, &word);
 
-	if (!FILTER_PORTS)
-		return 1;
-	ports = lookup(flow_ports, &word);
-	return ports && *ports >> (port & 63) & 1;
+		return ports && *ports >> (port & 63) & 1;
+	}
+	return 1;
 }
 
 /* the networks that pass */
@@ -121,14 +121,15 @@ struct network {
 TABLE(flow_networks, struct network, u8);
 inline_int passes_address(struct peer *peer)
 {
-	struct network network = {.bits = 128};
+	if (FILTER_ADDRESSES) {
+		struct network network = {.bits = 128};
 
-	if (!FILTER_ADDRESSES)
-		return 1;
-	if (!peer->known)
-		return 0;
-	__builtin_memcpy(network.address, peer->address, sizeof(network.address));
-	return lookup(flow_networks, &network) != 0;
+		if (!peer->known)
+			return 0;
+		__builtin_memcpy(network.address, peer->address, sizeof(network.address));
+		return lookup(flow_networks, &network) != 0;
+	}
+	return 1;
 }
 
 /* Adds to the group of `peer`, if there is room for it. */
