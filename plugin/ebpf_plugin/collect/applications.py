@@ -18,7 +18,7 @@ from .application_matcher import Matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Mapping
 
     from .collector import Sample, Values
     from .rows import Counters, RowSet
@@ -50,7 +50,7 @@ class ProcessTable:
     tables: {name: descriptor}. Raises OSError, as all its methods do.
     """
 
-    def __init__(self, tables: dict[str, Any]):
+    def __init__(self, tables: Mapping[str, int]):
         self._hash = tables["applications"]
         memory = bpf.map_memory(tables["row_slots"], 8 * ROW_SLOTS, mmap.PROT_READ | mmap.PROT_WRITE)
         self._slots = memoryview(memory).cast("Q")  # an aligned u64 is written by one instruction
