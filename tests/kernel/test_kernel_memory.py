@@ -44,7 +44,7 @@ def test_check_says_how_much_memory_the_kernel_holds(clean_kernel, tmp_path):
         plugin.read_ticks(2)
         held = kilobytes(ids(NEXT_MAP) - before)
         plugin.terminate()
-    assert until(lambda: ids(NEXT_MAP) == before)
+    assert until(lambda: ids(NEXT_MAP) <= before)  # maps of an earlier test may have gone as well
     report = subprocess.run([PLUGIN, "1", "--config", str(tmp_path), "-r", "--check"], check=False, stdout=subprocess.PIPE,
                             text=True).stdout
     said = int(re.search(r"(?m)^tables in the kernel: (\d+) kB$", report).group(1))
