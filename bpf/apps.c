@@ -14,7 +14,7 @@ TABLE(apps_names, struct comm, struct decision);
 /* processes that the collector has to look at; it takes them out */
 struct question {
 	struct comm comm;
-	u64 task;
+	u32 task;
 };
 TABLE(apps_asked, u32, struct question);
 
@@ -24,7 +24,48 @@ struct apps_rows {
 };
 TABLE(apps_rows, u32, struct apps_rows);
 
-inline_int place(u32 tgid, u32 row, u64 task)
+/* Tells tasks apart that have the same tgid, one after the other: of the address, whose lowest 6 bits are always 0
+ * (L1_CACHE_BYTES, kernel/fork.c), the next 32. */
+inline_u64 task_id(u64 task) { return task >> 6 & 0xffffffff; }
+
+/* The hash says which row a process is in, and its slot copies that. Who writes does it in this order: the hash; the slot, if
+ * no other process has it; then check_slot(), which empties a slot of the process that does not say what the hash says. So
+ * if two write at the same time, on two CPUs or here and in the collector, the slot says in the end what the last of them
+ * wrote to the hash, or nothing, and readers go to the hash. */
+inline_int empty_slot(u32 tgid)
+{
+	volatile u64 *slot = slot_of(tgid);
+
+	if (*slot >> 32 == tgid)
+		*slot = 0;
+	return 0;
+}
+inline_int check_slot(u32 tgid)
+{
+	struct application *application = lookup(applications, &tgid);
+	volatile u64 *slot = slot_of(tgid);
+	u64 copy = *slot;
+
+	if (copy >> 32 == tgid && !(application && application->row == (copy & 0xffffffff)))
+		*slot = 0;
+	return 0;
+}
+inline_int fill_slot(u32 tgid, u32 row)
+{
+	volatile u64 *slot = slot_of(tgid);
+	u64 copy = *slot;
+
+	if (!copy || copy >> 32 == tgid)
+		*slot = (u64)tgid << 32 | row;
+	return 0;
+}
+
+inline_int take_out(u32 tgid)
+{
+	delete(applications, &tgid);
+	return check_slot(tgid);
+}
+inline_int place(u32 tgid, u32 row, u32 task)
 {
 	struct application application = {.row = row, .task = task};
 	u32 zero = 0;
@@ -32,7 +73,14 @@ inline_int place(u32 tgid, u32 row, u64 task)
 
 	if (rows && row < MAX_APPS)
 		rows->had[row] = 1;
-	return update(applications, &tgid, &application) ? add_to_row(NO_ROW, APPS_FULL, 1) : 0;
+	if (update(applications, &tgid, &application)) {
+		take_out(tgid);
+		return add_to_row(NO_ROW, APPS_FULL, 1);
+	}
+	fill_slot(tgid, row);
+	/* again, if freed() has just taken it for the process that had the number before; its lock also is a barrier */
+	insert(applications, &tgid, &application);
+	return check_slot(tgid);
 }
 
 /* task:task_newtask(task, clone_flags): the parent runs, and the child does not yet. A parent that is not known has not been
@@ -47,9 +95,8 @@ inline_int forked(u64 task, u64 flags)
 		return 0;
 	parent = lookup(applications, &tgid);
 	if (parent)
-		return place(child, parent->row, task);
-	delete(applications, &child); /* who had the number before */
-	return 0;
+		return place(child, parent->row, task_id(task));
+	return take_out(child); /* who had the number before */
 }
 int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
 
@@ -58,7 +105,7 @@ int apps_newtask_raw(u64 *ctx) { return forked(ctx[0], ctx[1]); }
 inline_int renamed(u64 task, u64 text)
 {
 	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
-	struct question question = {.task = task};
+	struct question question = {.task = task_id(task)};
 	struct application *application;
 	struct decision *decision;
 
@@ -68,9 +115,9 @@ inline_int renamed(u64 task, u64 text)
 	decision = lookup(apps_names, &question.comm);
 	application = lookup(applications, &tgid);
 	if (decision && decision->row != STAYS)
-		place(tgid, decision->row, task);
-	else if (application)
-		application->task = task; /* another one, if a thread has called exec */
+		place(tgid, decision->row, question.task);
+	else if (application && application->task != question.task)
+		application->task = question.task; /* another one, if a thread has called exec */
 	if (decision && !decision->ask)
 		delete(apps_asked, &tgid);
 	else
@@ -79,6 +126,16 @@ inline_int renamed(u64 task, u64 text)
 }
 int apps_rename_raw(u64 *ctx) { return renamed(ctx[0], ctx[1]); }
 
+/* sched:sched_process_exit(task), in that task: of the first thread, whose slot another process may have from now on. Threads
+ * that are left find their row in the hash. Some kernels do not tell of each release, and the slot would stay taken. */
+inline_int exited(void)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	return (u32)id == id >> 32 ? empty_slot(id >> 32) : 0;
+}
+int apps_end_raw(u64 *ctx) { return exited(); }
+
 /* sched:sched_process_free(task), of the first thread when all others are gone. The tgid may have been given to another
  * process meanwhile; that one has another task. */
 inline_int freed(u64 task)
@@ -86,14 +143,14 @@ inline_int freed(u64 task)
 	u32 tgid = tgid_of(task), pid = kernel_u64(task + TASK_PID) & 0xffffffff;
 	struct application *application = pid == tgid ? lookup(applications, &tgid) : 0;
 	struct question *question = pid == tgid ? lookup(apps_asked, &tgid) : 0;
-	u32 row;
+	u32 row, id = task_id(task);
 
-	if (question && question->task == task)
+	if (question && question->task == id)
 		delete(apps_asked, &tgid);
-	if (application && (application->task == task || !application->task)) {
+	if (application && (application->task == id || !application->task)) {
 		row = application->row;
 		update(applications_gone, &tgid, &row);
-		delete(applications, &tgid);
+		take_out(tgid);
 	}
 	return 0;
 }

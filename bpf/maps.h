@@ -7,6 +7,9 @@
 	_Static_assert(sizeof(key_type) == KEY_SIZE_##name, "the key of " #name); \
 	_Static_assert(sizeof(value_type) == VALUE_SIZE_##name, "the value of " #name)
 
+/* The only value of an array that has one, without a look-up. */
+#define value_of(table) VALUE_##table
+
 #define lookup(table, key) bpf_map_lookup_elem(MAP_##table, key)
 #define update(table, key, value) bpf_map_update_elem(MAP_##table, key, value, BPF_ANY)
 #define insert(table, key, value) bpf_map_update_elem(MAP_##table, key, value, BPF_NOEXIST)

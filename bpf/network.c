@@ -6,11 +6,12 @@
 
 inline_int tcp_socket(u64 sk, int way, int result, u64 flags)
 {
-	return is_socket(sk, IPPROTO_TCP, SOCK_STREAM) ? moved(READ_BY_HELPER, sk, IPPROTO_TCP, way, 0, result, flags) : 0;
+	return is_socket(sk, IPPROTO_TCP, SOCK_STREAM) ? moved(READ_BY_HELPER, sk, IPPROTO_TCP, EACH_FAMILY, way, 0, result, flags) : 0;
 }
 inline_int udp_socket(u64 sk, int way, int result, u64 flags)
 {
-	return is_socket(sk, IPPROTO_UDP, SOCK_DGRAM) ? moved(READ_BY_HELPER, sk, IPPROTO_UDP, way, 0, result, flags) : 0;
+	return is_socket(sk, IPPROTO_UDP, SOCK_DGRAM) ?
+		moved(READ_BY_HELPER, sk, IPPROTO_UDP, EACH_FAMILY, way, 0, result, flags) : 0;
 }
 
 /* tcp_sendmsg(sk, msg, size), tcp_sendpage(sk, page, offset, size, flags): a probe knows at the call what was asked for. */
@@ -35,8 +36,8 @@ ON_KPROBE(tcp_splice_read, save(IN_TCP_SPLICE, kernel_u64(arg0 + SOCKET_SK), 0, 
 ON_KRETPROBE(tcp_splice_read, s64, tcp_returned(IN_TCP_SPLICE, RECEIVED, result))
 ON_RAW(tcp_recv, tcp_socket(arg0, RECEIVED, arg1, arg2))
 
-#define UDP_MOVED(family, way, flags) udp_moved(READ_DIRECT, arg0, family, way, arg1, result, flags)
-#define UDP_ASKED(family) udp_moved(READ_BY_HELPER, arg0, family, SENT, arg1, (s64)arg2, 0)
+#define UDP_MOVED(family, way, flags) moved(READ_DIRECT, arg0, IPPROTO_UDP, family, way, arg1, result, flags)
+#define UDP_ASKED(family) moved(READ_BY_HELPER, arg0, IPPROTO_UDP, family, SENT, arg1, (s64)arg2, 0)
 ON_FEXIT(udp_sendmsg, int, UDP_MOVED(AF_INET, SENT, 0))
 ON_KPROBE(udp_sendmsg, AT_SEND(IN_UDP_SENDMSG, arg0, arg1, arg2, UDP_ASKED(AF_INET)))
 ON_KRETPROBE(udp_sendmsg, int, udp_returned(IN_UDP_SENDMSG, AF_INET, SENT, result))

@@ -104,13 +104,13 @@ inline_int udp_serves(u64 sk, struct peer *peer, int way)
 TABLE(flow_ports, u32, u64);
 inline_int passes_port(u16 port)
 {
-	u32 word = port >> 6;
-	u64 *ports;
+	if (FILTER_PORTS) {
+		u32 word = port >> 6;
+		u64 *ports = lookup(flow_ports, &word);
 
-	if (!FILTER_PORTS)
-		return 1;
-	ports = lookup(flow_ports, &word);
-	return ports && *ports >> (port & 63) & 1;
+		return ports && *ports >> (port & 63) & 1;
+	}
+	return 1;
 }
 
 /* the networks that pass */
@@ -121,21 +121,22 @@ struct network {
 TABLE(flow_networks, struct network, u8);
 inline_int passes_address(struct peer *peer)
 {
-	struct network network = {.bits = 128};
+	if (FILTER_ADDRESSES) {
+		struct network network = {.bits = 128};
 
-	if (!FILTER_ADDRESSES)
-		return 1;
-	if (!peer->known)
-		return 0;
-	__builtin_memcpy(network.address, peer->address, sizeof(network.address));
-	return lookup(flow_networks, &network) != 0;
+		if (!peer->known)
+			return 0;
+		__builtin_memcpy(network.address, peer->address, sizeof(network.address));
+		return lookup(flow_networks, &network) != 0;
+	}
+	return 1;
 }
 
 /* Adds to the group of `peer`, if there is room for it. */
 inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 bytes)
 {
 	struct flow_key key = {.protocol = protocol, .inbound = inbound};
-	struct flow new = {}, *flow;
+	struct flow *flow;
 
 	if (inbound) {
 		key.port = peer->local_port;
@@ -147,7 +148,8 @@ inline_int add_to_flow(struct peer *peer, u8 protocol, u8 inbound, int way, u64 
 	}
 	flow = lookup(flows, &key);
 	if (!flow) {
-		new.born = bpf_ktime_get_ns();
+		struct flow new = {.born = bpf_ktime_get_ns()};
+
 		insert(flows, &key, &new);
 		flow = lookup(flows, &key);
 		if (!flow)

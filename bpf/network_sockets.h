@@ -37,14 +37,15 @@ inline_int map_v4(u32 *address, u32 v4)
 	return 0;
 }
 
-inline_int look(int direct, u64 sk, struct peer *peer)
+/* Fills `peer`; with `least` without the network namespace and the port of a socket that is not bound, and without an address
+ * that is not known. Each direct load costs about ten instructions on x86: the kernel checks the address first (BPF_PROBE_MEM). */
+inline_int look_at(int direct, u64 sk, struct peer *peer, int least)
 {
 	u64 copy[SOCK_COMMON_MAX / 8] = {}, common, net;
 	u8 locks = 0;
 
 	if (direct) {
 		common = sk;
-		peer->netns = FIELD(u32, FIELD(u64, sk, SKC_NET), NET_INUM);
 		locks = FIELD(u8, sk, SK_USERLOCKS_BIT / 8);
 	} else {
 		bpf_probe_read_kernel(copy, SOCK_COMMON_PART, (void *)sk);
@@ -54,10 +55,16 @@ inline_int look(int direct, u64 sk, struct peer *peer)
 		bpf_probe_read_kernel(&locks, sizeof(locks), (void *)(sk + SK_USERLOCKS_BIT / 8));
 	}
 	peer->bound = (locks >> SK_USERLOCKS_BIT % 8 & SOCK_BINDPORT_LOCK) != 0;
+	if (peer->bound || !least) {
+		peer->local_port = FIELD(u16, common, SKC_NUM);
+		if (direct)
+			peer->netns = FIELD(u32, FIELD(u64, sk, SKC_NET), NET_INUM);
+	}
 	peer->family = FIELD(u16, common, SKC_FAMILY);
-	peer->local_port = FIELD(u16, common, SKC_NUM);
 	peer->remote_port = SWAP16(FIELD(u16, common, SKC_DPORT));
 	peer->known = peer->remote_port != 0;
+	if (least && !peer->known)
+		return 0;
 	if (peer->family == AF_INET6) {
 		peer->address[0] = FIELD(u32, common, SKC_V6_DADDR);
 		peer->address[1] = FIELD(u32, common, SKC_V6_DADDR + 4);
@@ -69,10 +76,12 @@ inline_int look(int direct, u64 sk, struct peer *peer)
 	return 0;
 }
 
+inline_int look(int direct, u64 sk, struct peer *peer) { return look_at(direct, sk, peer, 0); }
+
 /* The address in a message: where a datagram goes to, or came from. struct sockaddr_in and sockaddr_in6 are UAPI. */
 inline_int look_at_message(int direct, u64 message, struct peer *peer)
 {
-	u32 name[7] = {};
+	u32 name[7];
 	u64 where = 0;
 	u16 of_family, port;
 

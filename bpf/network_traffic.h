@@ -18,9 +18,9 @@ inline_int network_add(u32 row, int counter)
 #define MSG_ERRQUEUE 0x2000
 
 /* EAGAIN says "not yet", it is no error. */
-inline_int traffic_add(u32 row, int calls, s64 result, u64 bytes)
+inline_int traffic_add(u32 cpu, u32 row, int calls, s64 result, u64 bytes)
 {
-	struct counters *c = counters_of(row);
+	struct counters *c = counters_on(cpu, row);
 
 	if (!c)
 		return 0;
@@ -30,9 +30,9 @@ inline_int traffic_add(u32 row, int calls, s64 result, u64 bytes)
 	__sync_fetch_and_add(&c->n[calls + 2], bytes);
 	return 0;
 }
-inline_int flow_total(int counter, u64 bytes)
+inline_int flow_total(u32 cpu, int counter, u64 bytes)
 {
-	struct counters *c = counters_of(NO_ROW);
+	struct counters *c = counters_on(cpu, NO_ROW);
 
 	if (!c)
 		return 0;
@@ -42,20 +42,27 @@ inline_int flow_total(int counter, u64 bytes)
 }
 
 /* One call that sends or receives. Only bytes that leave or enter the queue count: a look at them (MSG_PEEK) does not.
- * `message` is 0 where the attach method has none. */
-inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 result, u64 flags)
+ * `message` is 0 where the attach method has none. Of UDP only sockets of `family` count: udpv6_sendmsg() calls udp_sendmsg()
+ * for IPv4-mapped addresses, and a socket of IPv6 is counted there alone. */
+#define EACH_FAMILY 0
+inline_int moved(int direct, u64 sk, int protocol, int family, int way, u64 message, s64 result, u64 flags)
 {
 	int calls = protocol == IPPROTO_TCP ? TCP_SEND_CALLS : UDP_SEND_CALLS, total, serves;
 	struct peer peer = {};
+	u32 cpu = bpf_get_smp_processor_id();
 	u64 bytes = result > 0 && !(way == RECEIVED && flags & (MSG_PEEK | MSG_ERRQUEUE)) ? result : 0;
 
-	if (LOOK_FIRST || protocol == IPPROTO_UDP)
+	if (protocol == IPPROTO_UDP)
+		look_at(direct, sk, &peer, !LOOK_FIRST);
+	else if (LOOK_FIRST)
 		look(direct, sk, &peer);
+	if (family != EACH_FAMILY && peer.family != family)
+		return 0;
 	if (IS_OTHERS(&peer))
 		return 0;
 	if (way == RECEIVED)
 		calls += 3;
-	FOR_EACH_ROW(traffic_add(row, calls, result, bytes))
+	FOR_EACH_ROW(traffic_add(cpu, row, calls, result, bytes))
 	if (!bytes || !CONNECTIONS)
 		return 0;
 
@@ -72,17 +79,11 @@ inline_int moved(int direct, u64 sk, int protocol, int way, u64 message, s64 res
 	total = protocol == IPPROTO_TCP ? TCP_OUT_SENT : UDP_OUT_SENT;
 	if (way == RECEIVED)
 		total += 2;
-	return serves ? flow_total(total + 4, bytes) : flow_total(total, bytes);
+	return serves ? flow_total(cpu, total + 4, bytes) : flow_total(cpu, total, bytes);
 }
 
-#define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, SENT, 0, result, 0)
-#define TCP_RECEIVED(direct, sk, result, flags) moved(direct, sk, IPPROTO_TCP, RECEIVED, 0, result, flags)
-
-/* udpv6_sendmsg() calls udp_sendmsg() for IPv4-mapped addresses: a socket of IPv6 is counted there alone. */
-inline_int udp_moved(int direct, u64 sk, int family, int way, u64 message, s64 result, u64 flags)
-{
-	return family_of(direct, sk) == family ? moved(direct, sk, IPPROTO_UDP, way, message, result, flags) : 0;
-}
+#define TCP_SENT(direct, sk, result) moved(direct, sk, IPPROTO_TCP, EACH_FAMILY, SENT, 0, result, 0)
+#define TCP_RECEIVED(direct, sk, result, flags) moved(direct, sk, IPPROTO_TCP, EACH_FAMILY, RECEIVED, 0, result, flags)
 
 /* Probes: the arguments are saved at the call, for at the return their registers hold anything. By thread and function. A call
  * whose return is never told (all instances of the kretprobe in use) makes room (LRU). */
@@ -117,11 +118,12 @@ inline_int tcp_returned(u64 function, int way, s64 result)
 {
 	struct call call = {};
 
-	return saved(function, &call) ? moved(READ_BY_HELPER, call.sk, IPPROTO_TCP, way, 0, result, call.flags) : 0;
+	return saved(function, &call) ? moved(READ_BY_HELPER, call.sk, IPPROTO_TCP, EACH_FAMILY, way, 0, result, call.flags) : 0;
 }
 inline_int udp_returned(u64 function, int family, int way, s64 result)
 {
 	struct call call = {};
 
-	return saved(function, &call) ? udp_moved(READ_BY_HELPER, call.sk, family, way, call.message, result, call.flags) : 0;
+	return saved(function, &call) ?
+		moved(READ_BY_HELPER, call.sk, IPPROTO_UDP, family, way, call.message, result, call.flags) : 0;
 }

@@ -120,15 +120,10 @@ ON_KRETPROBE(vfs_create, int, add_call(CREATE_CALLS, result < 0))
 /* open(O_CREAT) does not call vfs_create (fs/namei.c, lookup_open): it marks the file that it creates, and vfs_open
  * is called with the mark (include/linux/fs.h, since 4.19). FILE_F_MODE comes from BTF. */
 #define FMODE_CREATED 0x100000
-inline_int opened(u64 file)
-{
-	u32 mode = 0;
-
-	bpf_probe_read_kernel(&mode, sizeof(mode), (void *)file + FILE_F_MODE);
-	return mode & FMODE_CREATED ? add(OPEN_CREATE_CALLS, 1) : 0;
-}
-ON_FENTRY(vfs_open_created, opened(arg1))
-ON_KPROBE(vfs_open_created, opened(arg1))
+inline_int opened(u32 mode) { return mode & FMODE_CREATED ? add(OPEN_CREATE_CALLS, 1) : 0; }
+/* a trampoline's pointers are known to the verifier, which lets it read them */
+ON_FENTRY(vfs_open_created, opened(*(u32 *)(arg1 + FILE_F_MODE)))
+ON_KPROBE(vfs_open_created, opened(kernel_u64(arg1 + FILE_F_MODE)))
 
 #define O_CREAT 0100
 #define S_IFMT 0170000

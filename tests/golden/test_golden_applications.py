@@ -25,7 +25,7 @@ from ebpf_plugin.outputs import netdata
 
 RULES = "shells: sh bash\nweb: nginx\n'my app': *payroll*\nnobody: never"
 OTHER, SHELLS, WEB, MINE, NOBODY = range(5)
-TABLES = {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}
+TABLES = {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93, "row_slots": 96}
 MEASURED = tuple(group for group in GROUPS if group.apps)
 TICKS = 6
 PLACED, GAP, ASKED = 2, 3, 4  # the ticks of what the docstring says, the first that is shown being 1
@@ -54,9 +54,9 @@ class Kernel:
     def __init__(self, groups):
         self._groups, self.tick, self._memory = groups, -1, {}
         self.asked, self.questions, self.names = {}, 0, {}
-        self.applications = {PID: (OTHER, 0, 77)}
+        self.applications = {PID: (OTHER, 77)}
 
-    def map_memory(self, descriptor, size):
+    def map_memory(self, descriptor, size, *_):
         self._memory[descriptor] = bytearray(size)
         return self._memory[descriptor]
 
@@ -76,14 +76,14 @@ class Kernel:
 
     def map_lookup(self, descriptor, key, size):
         if descriptor == TABLES["applications"]:
-            return struct.pack("=IIQ", *self.applications[struct.unpack("=I", key)[0]])
+            return struct.pack("=II", *self.applications[struct.unpack("=I", key)[0]])
         assert descriptor == TABLES["apps_asked"]
-        return struct.pack("=16sQ", self.asked[struct.unpack("=I", key)[0]], 77)
+        return struct.pack("=16sI", self.asked[struct.unpack("=I", key)[0]], 77)
 
     def map_update(self, descriptor, key, value, flags=bpf.BPF_ANY):
         if descriptor == TABLES["applications"]:
             assert flags == bpf.BPF_EXIST
-            self.applications[struct.unpack("=I", key)[0]] = struct.unpack("=IIQ", value)
+            self.applications[struct.unpack("=I", key)[0]] = struct.unpack("=II", value)
         else:
             assert descriptor == TABLES["apps_names"]
             self.names[key.rstrip(b"\0")] = value
@@ -98,7 +98,7 @@ class Kernel:
         assert descriptor == TABLES["apps_asked"]
         for number, (pid, name) in enumerate(self.asked.items()):
             ctypes.memmove(keys + 4 * number, struct.pack("=I", pid), 4)
-            ctypes.memmove(values + 24 * number, struct.pack("=16sQ", name, 77), 24)
+            ctypes.memmove(values + 20 * number, struct.pack("=16sI", name, 77), 20)
         struct.pack_into("=I", attributes, 32, len(self.asked))
         raise OSError(2, "No such file or directory")
 
@@ -157,7 +157,7 @@ def test_golden(name, golden, monkeypatch, capfd):
     played, _, _ = run(name, monkeypatch)
     printed, said = capfd.readouterr()
     assert len(said.splitlines()) == 1 and "cannot read the counters" in said
-    assert played.applications == {PID: (MINE, 0, 77)} and played.asked == {} and list(played.names) == [b"java"]
+    assert played.applications == {PID: (MINE, 77)} and played.asked == {} and list(played.names) == [b"java"]
     golden(name, of_type("apps", printed))  # what is of the host is in the groups' own files
 
 

@@ -5,10 +5,13 @@ import tempfile
 import time
 
 from harness import network_namespaces, summary
-from harness.attached import EACH_METHOD_AND_MODE, STOCK_KERNEL, Attached, skip_without_method
+from harness.attached import EACH_METHOD, EACH_METHOD_AND_MODE, STOCK_KERNEL, Attached, skip_without_method
+from harness.attached_applications import Applications, Processes
 from harness.leaks import objects_in_kernel, added_since
 from harness.plugin_process import PATIENCE, ROOT
 import pytest
+
+from ebpf_plugin.model.chart import RETURN
 
 EXACT_TESTS = ("test_counts.py::test_n_events_add_exactly_n[",
                "test_network_counts.py::test_n_network_events_add_exactly_n[")
@@ -41,6 +44,23 @@ def attached(request):
     summary.note_hooks(request.param, found)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module", params=EACH_METHOD)
+def apps(request):
+    """Applications, for each attach method that this kernel has."""
+    skip_without_method(request.param)
+    found = Applications(request.param, RETURN)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def processes(apps):
+    """Processes that a test starts; all others have been placed."""
+    apps.place_all()
+    with Processes() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

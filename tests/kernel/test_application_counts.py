@@ -10,7 +10,7 @@ import subprocess
 
 from cases import CASES
 from cases.counted import added_by
-from harness.attached import COMM, EACH_METHOD, STOCK_KERNEL, methods_of, skip_without_method
+from harness.attached import COMM, STOCK_KERNEL, methods_of, skip_without_method
 from harness.attached_applications import (
     ALPHA, BETA, DELTA, EPSILON, NEW_NAMES, PID, TRIES, UNGROUPED, Applications, Growth, PluginWithApplications, Processes,
     as_subreaper, closes_add, ends_add, missed_by_all_programs, process_state, repeat_if_events_were_missed, summed, until
@@ -23,7 +23,7 @@ from workloads import elf, syscalls, tcp, tcp_events, udp
 from workloads.messages import ask
 
 from ebpf_plugin.kernel import process, procfs
-from ebpf_plugin.model.chart import ENTRY, RETURN
+from ebpf_plugin.model.chart import ENTRY
 from ebpf_plugin.model.group import ATTACH_METHODS
 
 pytestmark = pytest.mark.skipif(not syscalls.X86, reason="the programs are x86-64's")
@@ -45,22 +45,6 @@ APPLICATION_CHART = {
     "process_thread.process": "process_create", "process_thread.thread": "thread_create",
     "exit.process": "task_exit", "exit.task": "task_close",
 }
-
-
-@pytest.fixture(scope="module", params=EACH_METHOD)
-def apps(request):
-    """Applications, for each attach method that this kernel has."""
-    skip_without_method(request.param)
-    found = Applications(request.param, RETURN)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def processes(apps):
-    apps.place_all()
-    with Processes() as found:
-        yield found
 
 
 # enough of the cases to move every chart

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What the hooks add to an event, by each method and in each mode: with nothing attached, with empty programs on the
-plugin's hooks, and with the plugin's own, without applications and with them, in one run. Behind a figure is its ratio to
-nothing attached; behind the plugin's, after a slash, that to the empty programs on its left, too. "-": not measured, as a
-hook of charts that the event passes is on another attach method.
+"""What the hooks add to an event, by each method and in each mode: with nothing attached, with empty programs on the hooks
+of all groups that are on by default, and with the plugin's own, without applications and with them, in one run. Behind a
+figure is its ratio to nothing attached; behind the plugin's, after a slash, that to the empty programs on its left, too.
+"-": not measured, as a hook of charts that the event passes is on another attach method.
 """
 import argparse
 import base64
@@ -26,7 +26,8 @@ from ebpf_plugin.load.attach import Attacher  # noqa: E402
 from ebpf_plugin.load.plan import Plan  # noqa: E402
 from ebpf_plugin.model.group import ATTACH_METHODS, MODES  # noqa: E402
 
-WITHOUT_APPS = tuple(group for group in GROUPS if group is not APPS)
+WITH_APPS = tuple(group for group in GROUPS if group.switch.default)  # what is loaded unless the user says otherwise
+WITHOUT_APPS = tuple(group for group in WITH_APPS if group is not APPS)
 # the hooks of charts that an event passes
 PASSES = {
     "open+read+close": {"open", "vfs_open", "create", "read", "close"}, "write": {"write"},
@@ -86,7 +87,7 @@ def report(program):
 def rows(program, method, mode, btf, no_btf):
     nothing = measured(program)
     pairs, elsewhere = [], {}
-    for groups in WITHOUT_APPS, GROUPS:
+    for groups in WITHOUT_APPS, WITH_APPS:
         empty, methods = measured_with_empty(program, groups, Attacher(EmptyPrograms, mode, method, btf, no_btf))
         if methods.count(method) < len(methods) / 2:
             print("  %-16s %-11s %-7s this kernel does not have it" % ("", method, mode))

@@ -4,6 +4,7 @@ Row numbers are indexes of the groups in apps_groups.conf; 0 is `other`. bpf/app
 """
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 
@@ -17,14 +18,15 @@ from .application_matcher import Matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Mapping
 
     from .collector import Sample, Values
     from .rows import Counters, RowSet
 
 COMM = struct.Struct("=16s")  # struct comm
-QUESTION = struct.Struct("=16sQ")  # struct question: name, task
-APPLICATION = struct.Struct("=IIQ")  # struct application: row, unused, task
+QUESTION = struct.Struct("=16sI")  # struct question: name, task
+KEY, APPLICATION = struct.Struct("=I"), struct.Struct("=II")  # process id; struct application: row, task
+ROW_SLOTS = 4096  # entries of the map row_slots
 DECISION = struct.Struct("=II")  # struct decision: row, ask
 ROW_STAYS = 0xffffffff
 MAX_QUESTIONS = 1024  # entries of the map apps_asked
@@ -41,6 +43,64 @@ def decision(row: int | None, certain: bool) -> bytes:
     return DECISION.pack(ROW_STAYS if row is None else row, not certain)
 
 
+class ProcessTable:
+    """Which row each process is in, as the kernel's programs read it: the hash `applications`, and `row_slots`, an array of
+    copies (bpf/rows.h). Both are written in the order that bpf/apps.c explains; the kernel writes them at the same time.
+
+    tables: {name: descriptor}. Raises OSError, as all its methods do.
+    """
+
+    def __init__(self, tables: Mapping[str, int]):
+        self._hash = tables["applications"]
+        memory = bpf.map_memory(tables["row_slots"], 8 * ROW_SLOTS, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._slots = memoryview(memory).cast("Q")  # an aligned u64 is written by one instruction
+
+    def enter(self, pid: int, row: int) -> bool:
+        """A process that the kernel's programs do not know; whether that is so."""
+        try:
+            bpf.map_update(self._hash, KEY.pack(pid), APPLICATION.pack(row, 0), bpf.BPF_NOEXIST)
+        except FileExistsError:
+            return False
+        self._fill_slot(pid, row)
+        return True
+
+    def move(self, pid: int, row: int, asked: int) -> bool:
+        """Put a process that is there into another row if its task is `asked` (0: whichever it is); whether it was."""
+        key = KEY.pack(pid)
+        try:
+            _, task = APPLICATION.unpack(bpf.map_lookup(self._hash, key, APPLICATION.size))
+            if task and asked not in (task, 0):
+                return False
+            bpf.map_update(self._hash, key, APPLICATION.pack(row, task or asked), bpf.BPF_EXIST)
+        except FileNotFoundError:
+            return False  # the process is gone
+        self._fill_slot(pid, row)
+        return True
+
+    def take_out(self, pid: int) -> None:
+        """Nothing happens if it is not there."""
+        bpf.map_delete(self._hash, KEY.pack(pid))
+        self._check_slot(pid)
+
+    def pids(self, room: int) -> list[int]:
+        """All processes in the table, which has `room` entries."""
+        return [KEY.unpack(key)[0] for key, _ in HashMap(self._hash, KEY.size, APPLICATION.format, room).rows()]
+
+    def _fill_slot(self, pid: int, row: int) -> None:
+        if self._slots[pid % ROW_SLOTS] >> 32 in (0, pid):
+            self._slots[pid % ROW_SLOTS] = pid << 32 | row
+            self._check_slot(pid)
+
+    def _check_slot(self, pid: int) -> None:
+        try:
+            row, _ = APPLICATION.unpack(bpf.map_lookup(self._hash, KEY.pack(pid), APPLICATION.size))
+        except FileNotFoundError:
+            row = None
+        copy = self._slots[pid % ROW_SLOTS]
+        if copy >> 32 == pid and copy & 0xffffffff != row:
+            self._slots[pid % ROW_SLOTS] = 0
+
+
 class Applications:
     """state: {"rules", "names", "ids": of apps_groups.Groups, "tables": {name: descriptor}, "charts": packed, of
     select_application_charts(), "processes": entries of the map applications}. readers: {group: Counters}."""
@@ -50,7 +110,7 @@ class Applications:
         self._names, self._ids = state["names"], state["ids"]
         self._maps = state["tables"]
         self._asked = HashMap(self._maps["apps_asked"], 4, QUESTION.format, MAX_QUESTIONS)
-        self._processes = state["processes"]
+        self._process_table, self._processes = ProcessTable(self._maps), state["processes"]
         self._row_set = row_set
         self._rows: list[int] = []  # those that have been looked at
         self._table = SeriesTable(self._describe, 0)
@@ -119,7 +179,7 @@ class Applications:
 
         Again if it has another name by then: what the kernel has decided meanwhile may have been overwritten.
         """
-        pid, = struct.unpack("=I", key)
+        pid, = KEY.unpack(key)
         for _ in range(TRIES):
             comm = name.partition(b"\0")[0]
             row, certain = self._matcher.by_comm(comm)
@@ -128,26 +188,17 @@ class Applications:
                 row = self._matcher.group_of(comm, procfs.command_line(pid))
             if row is None or pid == INIT:
                 return
-            self._move(key, row, asked)
+            if self._process_table.move(pid, row, asked):
+                self._row_set.add(row)
             now = procfs.comm_of(pid)
             if now in (None, comm):
                 return
             name = COMM.pack(now)
 
-    def _move(self, key: bytes, row: int, asked: int) -> None:
-        try:
-            _, _, task = APPLICATION.unpack(bpf.map_lookup(self._maps["applications"], key, APPLICATION.size))
-            if asked in (task, 0) or not task:
-                moved = APPLICATION.pack(row, 0, task or asked)
-                bpf.map_update(self._maps["applications"], key, moved, bpf.BPF_EXIST)
-                self._row_set.add(row)
-        except FileNotFoundError:
-            pass  # the process is gone
-
     def _rescan(self) -> None:
         """There were more questions than room for them: look at every process, of which most are as they were."""
         for pid, (comm, _) in procfs.processes().items():
-            self._decide(struct.pack("=I", pid), COMM.pack(comm), 0)
+            self._decide(KEY.pack(pid), COMM.pack(comm), 0)
 
     def _sweep(self) -> None:
         """Take processes that are gone out of the table, which is full."""
@@ -156,6 +207,6 @@ class Applications:
         if self._ticks < self._next_sweep:
             return
         self._next_sweep = self._ticks + RESCAN_TICKS
-        for key, _ in HashMap(self._maps["applications"], 4, APPLICATION.format, self._processes).rows():
-            if not os.path.exists("/proc/%d" % struct.unpack("=I", key)[0]):
-                bpf.map_delete(self._maps["applications"], key)
+        for pid in self._process_table.pids(self._processes):
+            if not os.path.exists("/proc/%d" % pid):
+                self._process_table.take_out(pid)

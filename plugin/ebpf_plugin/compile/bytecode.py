@@ -1,8 +1,9 @@
 """The bytecode file: the instructions of all groups, compiled once for all kernels of an architecture.
 
 The first line is `ebpf.plugin bytecode <version> <architecture> <digest of the rest>`; the rest is JSON (see Bytecode). In
-the instructions a load of a map has BPF_PSEUDO_MAP_FD and the map's number in `tables`; a hole has 9 and its number in
-`holes`; and a load from ctx at RESULT_OFFSET is that of a function's result, which is behind its arguments.
+the instructions a load of a map has BPF_PSEUDO_MAP_FD, or BPF_PSEUDO_MAP_VALUE for the address of an array's only value
+(5.2), and the map's number in `tables`; a hole has 9 and its number in `holes`; and a load from ctx at RESULT_OFFSET is that
+of a function's result, which is behind its arguments.
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ MAGIC = "ebpf.plugin bytecode"
 LONGEST = 1 << 22  # bytes; it is 0.3 MB
 
 LD_IMM64, LDX_DW = 0x18, 0x79  # include/uapi/linux/bpf.h
-PSEUDO_MAP, PSEUDO_HOLE = 1, 9
+PSEUDO_MAP, PSEUDO_MAP_VALUE, PSEUDO_HOLE = 1, 2, 9
+PSEUDO_MAPS = PSEUDO_MAP, PSEUDO_MAP_VALUE
 RESULT_OFFSET = 8 * 4095  # bpf/hooks.h
 INSTRUCTION = struct.Struct("<BBhi")  # code, registers (destination in the lower half), offset, immediate
 
@@ -144,7 +146,7 @@ def loads(code: bytes) -> Iterator[tuple[int, int, int]]:
 
 def tables_in(group: GroupCode, code: bytes) -> tuple[str, ...]:
     """The names of the tables that a program refers to. Raises Refused."""
-    return tuple(dict.fromkeys(_name(group.tables, number) for _, kind, number in loads(code) if kind == PSEUDO_MAP))
+    return tuple(dict.fromkeys(_name(group.tables, number) for _, kind, number in loads(code) if kind in PSEUDO_MAPS))
 
 
 def fill(group: GroupCode, code: bytes, values: Mapping[str, int], maps: Mapping[str, int], arguments: int = -1) -> bytes:
@@ -156,7 +158,7 @@ def fill(group: GroupCode, code: bytes, values: Mapping[str, int], maps: Mapping
     filled = bytearray(code)
     for at, kind, number in loads(code):
         operation, registers, offset, _ = INSTRUCTION.unpack_from(code, at)
-        if kind == PSEUDO_MAP:
+        if kind in PSEUDO_MAPS:
             name = _name(group.tables, number)
             INSTRUCTION.pack_into(filled, at, operation, registers, offset, _known(maps, name, "map"))
         elif kind == PSEUDO_HOLE:
@@ -207,7 +209,7 @@ def check(code: Bytecode) -> None:
         for program, instructions in group.programs.items():
             try:
                 filled = fill(group, instructions, values, maps, 2)
-                left = [kind for _, kind, _ in loads(filled) if kind not in (0, PSEUDO_MAP)]
+                left = [kind for _, kind, _ in loads(filled) if kind not in (0, *PSEUDO_MAPS)]
                 if left or result_loads(filled):
                     raise Refused("something is left that was to be filled")
                 if result_loads(instructions) and not program.endswith("_fexit"):

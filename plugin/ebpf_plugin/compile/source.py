@@ -10,7 +10,7 @@ import os
 from typing import NamedTuple
 
 from ..groups import GROUPS
-from ..groups.rows import MAX_APPS, TABLES, TASK_COMM, TASK_TGID
+from ..groups.rows import MAX_APPS, ROW_SLOTS, TABLES, TASK_COMM, TASK_TGID
 from ..model.group import Field, Group
 from ..model.table import Table
 from .bytecode import digest_of
@@ -58,12 +58,15 @@ def text_of(group: Group, directory: str, machine: str) -> Text:
     lines = [
         "#define MACHINE_%s 1" % machine,
         "#define MAP(number) ((void *)bpf_pseudo_fd(1, number))",  # BPF_PSEUDO_MAP_FD; LLVM's llvm.bpf.pseudo
+        "#define VALUE(number) ((void *)bpf_pseudo_fd(2, number))",  # BPF_PSEUDO_MAP_VALUE
         "#define HOLE(number) bpf_pseudo_fd(9, number)",  # no kernel takes a 9: a hole that is left is refused
         "#define MAX_APPS %d" % MAX_APPS,
+        "#define ROW_SLOTS %d" % ROW_SLOTS,
     ]
     lines += ["#define %s HOLE(%d)" % (name, number) for number, name in enumerate(holes)]
     for number, table in enumerate(tables):
-        lines += ["#define MAP_%s MAP(%d)" % (table.name, number), "#define KEY_SIZE_%s %d" % (table.name, table.key_size()),
+        lines += ["#define MAP_%s MAP(%d)" % (table.name, number), "#define VALUE_%s VALUE(%d)" % (table.name, number),
+                  "#define KEY_SIZE_%s %d" % (table.name, table.key_size()),
                   "#define VALUE_SIZE_%s %d" % (table.name, table.value_size())]
     lines += ["#define MAP_counters MAP_%s_counters" % group.name,
               "enum { %s, COUNTERS };" % ", ".join(counter.upper() for counter in group.counters)]

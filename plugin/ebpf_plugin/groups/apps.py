@@ -3,7 +3,7 @@ Pairs with bpf/apps.c."""
 from __future__ import annotations
 
 from ..model.group import Field, Group, Hook, Switch, Tracepoint
-from ..model.table import ARRAY, BPF_F_MMAPABLE, HASH, LRU_HASH, Table
+from ..model.table import ARRAY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, HASH, LRU_HASH, Table
 from .rows import MAX_APPS, TASK_TGID
 
 
@@ -24,6 +24,7 @@ APPS = Group(
     hooks=(
         tracepoint("newtask", "task_newtask", ("apps_full",)),
         tracepoint("rename", "task_rename", ("apps_unasked", "apps_questions")),
+        tracepoint("end", "sched_process_exit"),
         # after the processes' own program on it (process.c), which asks for the row: the registry's order
         tracepoint("free", "sched_process_free"),
     ),
@@ -31,7 +32,7 @@ APPS = Group(
     split=False,
     tables=(
         Table("apps_names", LRU_HASH, "=16s", "=II", 4096),
-        Table("apps_asked", HASH, "=I", "=16sQ", 1024),
+        Table("apps_asked", HASH, "=I", "=16sI", 1024, flags=BPF_F_NO_PREALLOC),
         Table("apps_rows", ARRAY, "=I", "=%ds" % MAX_APPS, 1, flags=BPF_F_MMAPABLE),
     ),
 )

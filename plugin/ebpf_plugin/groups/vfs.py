@@ -37,7 +37,7 @@ VFS = Group(
     name="vfs",
     switch=Switch("vfs", follows="process", flag="process"),
     fields=(Field("FILE_F_MODE", (("file", "f_mode"),)),),
-    tables=(Table("vfs_begun", HASH, "=Q", "=I", 4096),),
+    tables=(Table("vfs_begun", HASH, "=Q", "=I", 4096, switch="RETURN_MODE"),),
     counters=(
         "read_calls", "read_errors", "read_bytes",
         "readv_calls", "readv_errors", "readv_bytes",

@@ -34,9 +34,9 @@ def map_create(kind: int, key_size: int, value_size: int, entries: int, flags: i
         "=7I16s", kind, key_size, value_size, entries, flags, 0, 0, name.encode()[:15])))
 
 
-def map_memory(descriptor: int, size: int) -> mmap.mmap:
-    """The values of an array that was made with BPF_F_MMAPABLE (5.5), each rounded up to 8 bytes; only to be read."""
-    return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+def map_memory(descriptor: int, size: int, protection: int = mmap.PROT_READ) -> mmap.mmap:
+    """The values of an array that was made with BPF_F_MMAPABLE (5.5), each rounded up to 8 bytes."""
+    return mmap.mmap(descriptor, size, mmap.MAP_SHARED, protection)
 
 
 def element(descriptor: int, key: bytearray, value: bytearray | None = None, flags: int = 0) -> bytearray:

@@ -4,12 +4,11 @@ from __future__ import annotations
 import errno
 from functools import partial
 import os
-import struct
 from typing import TYPE_CHECKING, Callable, Mapping
 
 from .. import log
 from ..collect.application_matcher import Matcher
-from ..collect.applications import APPLICATION, COMM, INIT, decision
+from ..collect.applications import COMM, INIT, ProcessTable, decision
 from ..kernel import bpf, procfs
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def enter(tables: Mapping[str, int], rules: Rules) -> set[int]:
     matcher, rows = Matcher(rules), {0}
     try:
         _teach(tables["apps_names"], matcher)
-        _place(tables["applications"], matcher, rows)
+        _place(ProcessTable(tables), matcher, rows)
     except OSError as error:
         full = error.errno == errno.E2BIG
         log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
@@ -42,7 +41,7 @@ def _teach(table: int, matcher: Matcher) -> None:
             bpf.map_update(table, COMM.pack(name), decision(group, certain))
 
 
-def _place(table: int, matcher: Matcher, rows: set[int]) -> None:
+def _place(table: ProcessTable, matcher: Matcher, rows: set[int]) -> None:
     """Adds to `rows`. The kernel's programs run already: what they have entered is newer. A process that was born to one
     that they did not know yet is found by another look."""
     entered = True
@@ -51,12 +50,9 @@ def _place(table: int, matcher: Matcher, rows: set[int]) -> None:
             break
         entered = False
         for pid, row in placed(matcher, procfs.processes()).items():
-            try:
-                bpf.map_update(table, struct.pack("=I", pid), APPLICATION.pack(row, 0, 0), bpf.BPF_NOEXIST)
-            except FileExistsError:
-                continue
-            rows.add(row)
-            entered = True
+            if table.enter(pid, row):
+                rows.add(row)
+                entered = True
 
 
 def placed(matcher: Matcher, processes: Mapping[int, tuple[bytes, int]],

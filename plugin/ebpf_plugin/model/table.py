@@ -14,6 +14,7 @@ class Table(NamedTuple):
 
     key, value: struct formats. entries: how many, or the name of a value that says it; `per_cpu` more for each possible
     CPU. switch: the name of a value; where that is 0 nothing uses the map, and it has one entry. kind: one of the above.
+    flags: of a HASH, BPF_F_NO_PREALLOC means that it may be used where the kernel can do that safely (load/programs.py).
     """
 
     name: str

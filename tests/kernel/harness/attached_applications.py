@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import signal
+import struct
 import time
 
 from harness.attached import COMM, DEFAULT_GROUPS, STOCK_KERNEL, counters_of, load
@@ -16,7 +17,7 @@ import pytest
 from workloads.elf import Programs
 
 from ebpf_plugin.collect import applications
-from ebpf_plugin.collect.applications import APPLICATION, MAX_QUESTIONS, QUESTION
+from ebpf_plugin.collect.applications import APPLICATION, MAX_QUESTIONS, QUESTION, ROW_SLOTS
 from ebpf_plugin.collect.missed_events import MissedEvents
 from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.config import apps_groups
@@ -67,6 +68,7 @@ class Applications:
         self._apps = applications.Applications(
             {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,
              "charts": declared.pack(self.charts), "processes": MAX_PROCESSES}, self.readers, self._rows)
+        self._process_table = applications.ProcessTable(self.tables)
 
     def host_counters(self):
         """{group: counters of the host}"""
@@ -104,19 +106,35 @@ class Applications:
         return next(each.dimensions[0].methods for each in self.charts if each.id == chart)
 
     def placed(self):
-        """{pid: (name of its application, address of its task)}, of all processes in the kernel's table."""
+        """{pid: (name of its application, what tells its task apart)}, of all processes in the kernel's table."""
         rows = HashMap(self.tables["applications"], 4, APPLICATION.format, MAX_PROCESSES).rows()
-        return {int.from_bytes(key, "little"): (self.names[row], task) for key, (row, _, task) in rows}
+        return {int.from_bytes(key, "little"): (self.names[row], task) for key, (row, task) in rows}
 
     def application_of(self, pid):
         """The name of the process's application, None if the process is not in the table."""
         return self.placed().get(pid, (None,))[0]
 
+    def move(self, pid, name):
+        """Put a process into another application, as the collector does; whether it was there."""
+        self._rows.add(self.names.index(name))
+        return self._process_table.move(pid, self.names.index(name), 0)
+
+    def slots(self):
+        """{pid: name of the application that the process's slot says}, of the processes that have their slot."""
+        words = struct.unpack("=%dQ" % ROW_SLOTS, bpf.map_lookup(self.tables["row_slots"], bytes(4), 8 * ROW_SLOTS))
+        return {word >> 32: self.names[word & 0xffffffff] for word in words if word}
+
+    def wrong_slots(self):
+        """{pid: name} of the slots that do not say what the table says. Only for a moment there may be some."""
+        slots, table = self.slots(), self.placed()
+        return {pid: name for pid, name in slots.items() if name != table.get(pid, (None,))[0]}
+
     def close(self):
         for descriptor in self.loaded.descriptors:
             os.close(descriptor)
         tracefs.remove(self.loaded.events)
-        self.readers = self._counters = self._apps = self._rows = None  # as long as counters are mapped, their maps stay
+        # as long as counters are mapped, their maps stay
+        self.readers = self._counters = self._apps = self._rows = self._process_table = None
 
 
 def until(condition, seconds=RCU_SECONDS):

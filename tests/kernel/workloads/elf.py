@@ -74,10 +74,14 @@ def forked_as(pid, child):
     return branch(put(arguments) + put(struct.pack("=Q", pid), BUFFER + 128) + call("clone3", BUFFER, 80), child)
 
 
-def vforked(child, times=1):
-    """`times` children, one after the other. ebp counts, as ebx is call()'s."""
-    loop = branch(call("vfork"), child)
+def repeated(loop, times):
+    """`loop`, `times` times. ebp counts, as ebx is call()'s."""
     return b"\xbd" + struct.pack("=I", times) + loop + b"\xff\xcd\x0f\x85" + struct.pack("=i", -len(loop) - 8)
+
+
+def vforked(child, times=1):
+    """`times` children, one after the other."""
+    return repeated(branch(call("vfork"), child), times)
 
 
 def threaded(thread):

@@ -32,13 +32,14 @@ class World:
     """Applications over dictionaries in place of the kernel's maps."""
 
     def __init__(self, monkeypatch):
-        self.maps = {"applications": {}, "apps_names": {}, "apps_asked": {}}
+        self.maps = {"applications": {}, "apps_names": {}, "apps_asked": {}, "row_slots": {}}
         self.said, self.lines, self.questions = [], {}, 0
         monkeypatch.setattr(log, "_said", set())
         monkeypatch.setattr(log, "write", lambda level, text: self.said.append(text))
         monkeypatch.setattr(bpf, "map_update", self._update)
         monkeypatch.setattr(bpf, "map_delete", lambda name, key: self.maps[name].pop(key, None))
         monkeypatch.setattr(bpf, "map_lookup", self._lookup)
+        monkeypatch.setattr(bpf, "map_memory", lambda name, size, *_: bytearray(size))
         monkeypatch.setattr(applications, "HashMap", lambda name, *_: self.Rows(self.maps[name], name))
         monkeypatch.setattr(procfs, "command_line", self.lines.get)
         self.names = {}
@@ -69,7 +70,7 @@ class World:
         return self.maps[name][key]
 
     def live(self, pid, line=None, row=0, task=7):
-        self.maps["applications"][struct.pack("=I", pid)] = applications.APPLICATION.pack(row, 0, task)
+        self.maps["applications"][struct.pack("=I", pid)] = applications.APPLICATION.pack(row, task)
         self.lines[pid] = line
 
     def ask(self, pid, comm, line=None, row=0, task=7, asked=7):
@@ -101,7 +102,7 @@ def world(monkeypatch):
 def test_a_name_by_pattern_is_decided_for_good(world):
     world.ask(5, b"nginx-7")
     world.tick()
-    assert world.row(5) == (1, 0, 7) and world.decided(b"nginx-7") == (1, 0) and 1 in world.known()
+    assert world.row(5) == (1, 7) and world.decided(b"nginx-7") == (1, 0) and 1 in world.known()
     assert world.maps["apps_asked"] == {}
 
 
@@ -115,7 +116,7 @@ def test_a_name_that_a_command_line_may_overrule_is_asked_about_again(world, lin
 def test_a_name_of_no_group_stays(world):
     world.ask(5, b"sh", b"sh\0-c", row=1)
     world.tick()
-    assert world.row(5) == (1, 0, 7) and world.decided(b"sh") == (applications.ROW_STAYS, 1)
+    assert world.row(5) == (1, 7) and world.decided(b"sh") == (applications.ROW_STAYS, 1)
 
 
 def test_the_first_process_is_not_moved(world):
@@ -134,14 +135,14 @@ def test_who_has_ended_is_not_entered(world):
 def test_a_question_about_the_one_that_had_the_number_before_moves_nobody(world):
     world.ask(5, b"nginx", task=8, asked=7)
     world.tick()
-    assert world.row(5) == (0, 0, 8) and world.decided(b"nginx") == (1, 0) and world.maps["apps_asked"] == {}
+    assert world.row(5) == (0, 8) and world.decided(b"nginx") == (1, 0) and world.maps["apps_asked"] == {}
 
 
 def test_who_was_there_before_us_is_the_one_that_was_asked_about(world):
     """The collector itself has entered it and does not know the task; from now on it does."""
     world.ask(5, b"nginx", task=0, asked=7)
     world.tick()
-    assert world.row(5) == (1, 0, 7)
+    assert world.row(5) == (1, 7)
 
 
 def test_some_at_a_time(world):
@@ -174,7 +175,7 @@ def test_a_group_that_could_not_be_read_is_a_gap(world):
 
 
 def test_a_full_table_is_told_once_and_swept_of_the_dead(world):
-    world.maps["applications"] = {struct.pack("=I", pid): applications.APPLICATION.pack(0, 0, 0) for pid in (1, 99999999)}
+    world.maps["applications"] = {struct.pack("=I", pid): applications.APPLICATION.pack(0, 0) for pid in (1, 99999999)}
     for full in (0, 3, 3, 5):
         world.tick(full)
     assert len(world.said) == 1 and "table of 99 processes is full" in world.said[0]
@@ -200,7 +201,7 @@ def test_everybody_is_looked_at_if_there_was_no_room_for_questions(world, monkey
     for tick in range(applications.RESCAN_TICKS):
         assert world.row(5)[0] == 0
         world.tick(unasked=tick)
-    assert [world.row(pid) for pid in (1, 5, 6, 7)] == [(0, 0, 1), (1, 0, 5), (row, 0, 6), (3, 0, 7)]
+    assert [world.row(pid) for pid in (1, 5, 6, 7)] == [(0, 1), (1, 5), (row, 6), (3, 7)]
     assert struct.pack("=I", 8) not in world.maps["applications"] and {0, 1, row} == world.known()
     assert world.decided(b"nginx-8") == (1, 0)
 

@@ -190,16 +190,16 @@ OF_ROWS = declared.pack((declared.Chart("toy", "calls", "Calls", "calls/s", "Toy
     declared.Dimension("application", plus=(0, 1)),), "stacked", "apps"),))
 APPS = {"rules": apps_groups.parse("a: x\nb: y")[0].rules, "names": ("other", "a", "b"), "ids": ("other", "a", "b"),
         "processes": 64, "charts": OF_ROWS, "rows": (0, 2),
-        "tables": {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93}}
+        "tables": {"apps_names": 90, "apps_asked": 91, "applications": 92, "apps_rows": 93, "row_slots": 94}}
 
 
 @pytest.mark.parametrize("apps, first", [(None, 1), (None, 3), (APPS, 3)])
 def test_what_the_sources_make_of_rows(monkeypatch, tmp_path, apps, first):
     """Two counters on one CPU in rows."""
     memory = {3: bytearray(struct.pack("=8Q", 1, 2, 10, 20, 100, 200, 1000, 2000)).ljust(4096, b"\0"),
-              4: bytearray(24), 93: bytearray(b"\0\1").ljust(512, b"\0")}
+              4: bytearray(24), 93: bytearray(b"\0\1").ljust(512, b"\0"), 94: bytearray(8 * 4096)}
     monkeypatch.setattr(procfs, "cpu_ids", lambda: 1)
-    monkeypatch.setattr(bpf, "map_memory", lambda descriptor, size: memory[descriptor][:size])
+    monkeypatch.setattr(bpf, "map_memory", lambda descriptor, size, *_: memory[descriptor][:size])
     monkeypatch.setattr(bpf, "map_update", lambda *_: None)
 
     def nobody_has_asked(command, attributes):

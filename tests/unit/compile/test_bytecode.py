@@ -140,6 +140,12 @@ def test_a_program_is_filled():
     assert bytecode.tables_in(GROUP, PROGRAM) == ("rows",)
 
 
+def test_the_address_of_an_array_s_value_is_filled_as_a_map_is():
+    program = load(2, 1) + EXIT
+    assert bytecode.fill(GROUP, program, {}, MAPS) == load(2, 42) + EXIT
+    assert bytecode.tables_in(GROUP, program) == ("rows",)
+
+
 @given(st.integers(-2 ** 63, 2 ** 64 - 1))
 @FUZZ
 def test_any_value_of_64_bits(value):
@@ -153,7 +159,7 @@ def test_any_value_of_64_bits(value):
     (PROGRAM, VALUES, MAPS, -1, "number of arguments of its function is not known"),
     (load(9, 2), VALUES, MAPS, 3, "number 2 is not in the list"),
     (load(1, -1), VALUES, MAPS, 3, "number -1 is not in the list"),
-    (load(2, 0), VALUES, MAPS, 3, "something of kind 2"),
+    (load(3, 0), VALUES, MAPS, 3, "something of kind 3"),
     # what a compiler may make of an int: a load of its lower half, or of its upper one
     (bytecode.INSTRUCTION.pack(0x61, 0x10, bytecode.RESULT_OFFSET, 0), VALUES, MAPS, 3, "instruction 0 loads a part"),
     (EXIT + bytecode.INSTRUCTION.pack(0x61, 0x10, bytecode.RESULT_OFFSET + 4, 0), VALUES, MAPS, 3, "instruction 1 loads a"),

@@ -6,8 +6,11 @@ import pytest
 from ebpf_plugin.compile import bytecode
 from ebpf_plugin.compile.bytecode import GroupCode
 from ebpf_plugin.kernel import bpf, procfs
-from ebpf_plugin.load.programs import Maps, Programs, memory
-from ebpf_plugin.model.table import ARRAY, BPF_F_MMAPABLE, HASH, LRU_HASH, Table, counters_table
+from ebpf_plugin.load import programs
+from ebpf_plugin.load.programs import Maps, Programs, hashes_may_allocate, memory
+from ebpf_plugin.model.table import (
+    ARRAY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, HASH, LPM_TRIE, LRU_HASH, Table, counters_table
+)
 
 MAP_OF_0 = bytes.fromhex("1811000000000000" "0000000000000000")  # r1 = map number 0
 HOLE_0 = bytes.fromhex("1892000000000000" "0000000000000000")  # r2 = hole number 0
@@ -16,6 +19,8 @@ TABLES = (
     Table("held", HASH, "=I", "=Q", 16),
     Table("others", LRU_HASH, "=Q", "=Q", 1024, per_cpu=128),
     Table("off", HASH, "=I", "=Q", 4096, switch="APPS"),
+    Table("sparse", HASH, "=I", "=Q", 4096, flags=BPF_F_NO_PREALLOC),
+    Table("trie", LPM_TRIE, "=II", "=B", 64, flags=BPF_F_NO_PREALLOC),
     counters_table("toy", ("a", "b", "c"), True),
 )
 
@@ -50,6 +55,37 @@ def maps(made):
 def test_the_shape_of_a_map(maps, made, name, expected):
     assert maps[name] == maps[name]
     assert made == [expected]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_hash_allocates_where_the_kernel_can_and_a_trie_always(maps, made, monkeypatch, allowed):
+    trials = []
+    monkeypatch.setattr(programs, "hashes_may_allocate", lambda: trials.append(1) or allowed)
+    for name in ("held", "sparse", "trie", "sparse"):
+        assert maps[name]
+    maps.close_others({"held", "trie"})
+    assert maps["sparse"]
+    flags = BPF_F_NO_PREALLOC if allowed else 0
+    assert [(args[-1], args[-2]) for args in made] == [
+        ("held", 0), ("sparse", flags), ("trie", BPF_F_NO_PREALLOC), ("sparse", flags)]
+    assert trials == [1]
+
+
+@pytest.mark.parametrize("error, allowed", [(None, True), (OSError(22, "Invalid argument"), False)])
+def test_whether_hashes_may_allocate_is_tried_and_leaves_nothing(made, monkeypatch, error, allowed):
+    descriptors, loaded = os.listdir("/proc/self/fd"), []
+
+    def prog_load(kind, name, instructions):
+        loaded.append((kind, instructions[:2]))
+        if error:
+            raise error
+        return os.open("/", os.O_PATH)
+
+    monkeypatch.setattr(bpf, "prog_load", prog_load)
+    assert hashes_may_allocate() == allowed
+    assert loaded == [(7, MAP_OF_0[:2])]
+    assert [args[:5] for args in made] == [(HASH, 4, 4, 1, BPF_F_NO_PREALLOC)]
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_a_map_that_no_program_uses_is_not_made(maps, made):

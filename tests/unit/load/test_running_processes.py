@@ -6,7 +6,7 @@ import pytest
 
 from ebpf_plugin import log
 from ebpf_plugin.collect.application_matcher import Matcher
-from ebpf_plugin.collect.applications import APPLICATION, COMM
+from ebpf_plugin.collect.applications import APPLICATION, COMM, ROW_SLOTS
 from ebpf_plugin.config import apps_groups
 from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.load import running_processes
@@ -52,7 +52,10 @@ class Tables:
 
     def __init__(self, monkeypatch, room=100):
         self.maps, self.room = {"applications": {}, "apps_names": {}}, room
+        self.slots = bytearray(8 * ROW_SLOTS)
         monkeypatch.setattr(bpf, "map_update", self._update)
+        monkeypatch.setattr(bpf, "map_lookup", lambda descriptor, key, size: self.maps[descriptor][key])
+        monkeypatch.setattr(bpf, "map_memory", lambda descriptor, size, *_: self.slots)
 
     def _update(self, descriptor, key, value, flags=0):
         table = self.maps[descriptor]
@@ -63,11 +66,16 @@ class Tables:
         table[key] = value
 
     def names(self):
-        return {name: name for name in self.maps}
+        return {name: name for name in (*self.maps, "row_slots")}
 
     def rows(self):
         return {struct.unpack("=I", key)[0]: APPLICATION.unpack(value)[0]
                 for key, value in self.maps["applications"].items()}
+
+    def copies(self):
+        """{pid: row}, of the slots."""
+        words = struct.unpack("=%dQ" % ROW_SLOTS, self.slots)
+        return {word >> 32: word & 0xffffffff for word in words if word}
 
 
 def enter(monkeypatch, tables, *looks):
@@ -89,14 +97,14 @@ def said(monkeypatch):
 def test_enter_fills_the_table_and_teaches_names(monkeypatch):
     tables = Tables(monkeypatch)
     assert enter(monkeypatch, tables, {1: (b"init", 0), 2: (b"nginx", 1)}) == {0, 1}
-    assert tables.rows() == {1: 0, 2: 1}
+    assert tables.rows() == tables.copies() == {1: 0, 2: 1}
     assert tables.maps["apps_names"] == {
         COMM.pack(b"nginx"): struct.pack("=II", 1, 0), COMM.pack(b"java"): struct.pack("=II", 4, 1)}
 
 
 def test_enter_leaves_what_the_kernel_has_entered(monkeypatch):
     tables = Tables(monkeypatch)
-    newer = APPLICATION.pack(2, 0, 77)
+    newer = APPLICATION.pack(2, 77)
     tables.maps["applications"][struct.pack("=I", 2)] = newer
     enter(monkeypatch, tables, {1: (b"init", 0), 2: (b"nginx", 1)})
     assert tables.maps["applications"][struct.pack("=I", 2)] == newer
