@@ -21,6 +21,7 @@ from workloads import syscalls
 from ebpf_plugin.collect.missed_events import MissedEvents
 from ebpf_plugin.kernel import tracefs
 
+MORE_THAN_A_MAP_HOLDS = 4201
 CPU = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 
@@ -83,44 +84,46 @@ def test_ten_thousand_short_processes_are_counted_exactly(attached, tmp_path):
     assert_counts(grown(attached, before), expected, attached.methods(), attached.mode)
 
 
+def sleeping_opens(named, count):
+    """Opens with O_CREAT, from so many threads, that all sleep at the same time; and one without, which wakes them."""
+    os.mkfifo("pipe")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * count, 2 * count))
+    threading.stack_size(65536)
+    # else the first thread that ends opens it (pthread_exit), when no instance may be free (seen on 5.10)
+    ctypes.CDLL("libgcc_s.so.1")
+    begun, opened = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sleeper():
+        begun.release()
+        with named:  # a name is a thread's own
+            syscalls.call("openat", syscalls.AT_FDCWD, b"pipe", os.O_CREAT | os.O_WRONLY, 0o644)
+        opened.release()
+
+    for _ in range(count):
+        _thread.start_new_thread(sleeper, ())
+    for _ in range(count):
+        begun.acquire()
+    time.sleep(2)  # until all sleep; to look at them would take more opens
+    with named:
+        reader = os.open("pipe", os.O_RDONLY)
+    for _ in range(count):
+        opened.acquire()
+    os.close(reader)
+    os.unlink("pipe")
+
+
 def test_more_calls_at_once_than_a_map_holds_are_counted_or_reported_as_missed(attached, tmp_path):
     """Opens with O_CREAT that all sleep at the same time. On tracepoints there are more than vfs_begun has entries: every
     call counts, and afterwards the map is empty, so that errors are counted again. On probes there are more than a kretprobe
     has instances: counted and missed are all."""
-    n, fails = 4201, 23
-
-    def sleepers(named, count):
-        os.mkfifo("pipe")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n, 2 * n))
-        threading.stack_size(65536)
-        # else the first thread that ends opens it (pthread_exit), when no instance may be free (seen on 5.10)
-        ctypes.CDLL("libgcc_s.so.1")
-        begun, opened = threading.Semaphore(0), threading.Semaphore(0)
-
-        def sleeper():
-            begun.release()
-            with named:  # a name is a thread's own
-                syscalls.call("openat", syscalls.AT_FDCWD, b"pipe", os.O_CREAT | os.O_WRONLY, 0o644)
-            opened.release()
-
-        for _ in range(count):
-            _thread.start_new_thread(sleeper, ())
-        for _ in range(count):
-            begun.acquire()
-        time.sleep(2)  # until all sleep; to look at them would take more opens
-        with named:
-            reader = os.open("pipe", os.O_RDONLY)
-        for _ in range(count):
-            opened.acquire()
-        os.close(reader)
-        os.unlink("pipe")
+    n, fails = MORE_THAN_A_MAP_HOLDS, 23
 
     # A preemptible kernel preempts programs, too (7.2, also on tracepoints of system calls). Meanwhile it does not run that
     # program for other tasks on that CPU, and counts this as missed. It does not tell whose event it was: if one of another
     # process is among them (7.2: one of 802), repeat.
     for _ in range(5):
         before, missed_before = attached.values(), {name: missed_at(attached, name) for name in COUNTED_BY}
-        syscalls.run(sleepers, COMM, n, tmp_path)
+        syscalls.run(sleeping_opens, COMM, n, tmp_path)
         found = grown(attached, before)
         missed = {name: missed_at(attached, name) - missed_before[name] for name in COUNTED_BY}
         for dimension in ("file_descriptor.open", "vfs_open.open"):
@@ -146,17 +149,33 @@ def test_more_calls_at_once_than_a_map_holds_are_counted_or_reported_as_missed(a
         assert_counts({name: grown(attached, before).get(name, 0)}, {name: fails}, attached.methods(), attached.mode)
 
 
+def test_probes_at_calls_have_no_limit_of_calls_at_once(tmp_path):
+    """The same opens in entry mode. Each call of vfs_open runs two programs."""
+    skip_without_method("probe")
+    n = MORE_THAN_A_MAP_HOLDS
+    attached = Attached("probe", "entry")
+    try:
+        before = attached.values()
+        syscalls.run(sleeping_opens, COMM, n, tmp_path)
+        names = ("file_descriptor.open", "vfs_open.open")
+        assert_counts({name: grown(attached, before).get(name, 0) for name in names}, dict.fromkeys(names, n + 1),
+                      attached.methods(), attached.mode)
+        assert [missed_at(attached, name) for name in names] == [0, 0]
+    finally:
+        attached.close()
+
+
 # {dimension: names of its programs, and of events of kretprobes}
 COUNTED_BY = {
-    "file_descriptor.open": "open_sys_exit|(r_)?do_sys_openat2_(fexit|kretprobe|[0-9]+)",
-    "vfs_open.open": "vfs_open_sys_exit|(r_)?vfs_open_(fexit|kretprobe|[0-9]+)",
+    "file_descriptor.open": "open_sys_exit|(r_)?do_sys_openat2_(fexit|kprobe|kretprobe|[0-9]+)",
+    "vfs_open.open": "vfs_open_sys_exit|(r_)?vfs_open_(fexit|kprobe|kretprobe|[0-9]+)",
     "vfs_create.create": "create_(openat_sys_enter|sys_exit)",
 }
 
 
 def missed_at(attached, dimension):
     """The number of events on which the kernel did not run this dimension's programs."""
-    missed = MissedEvents(attached.loaded.programs, attached.loaded.events).counts()
+    missed = MissedEvents(attached.loaded.programs, attached.loaded.links, attached.loaded.events).counts()
     return sum(number for name, number in missed.items() if re.fullmatch(COUNTED_BY[dimension], name))
 
 

@@ -40,8 +40,8 @@ def loaded(*groups, **methods):
     """What loader.load() gives, without a kernel."""
     return Loaded(
         maps={group.name: index for index, group in enumerate(groups)}, tables={},
-        hooks={group.name: attached(group, **methods) for group in groups}, broken={}, events=[], programs={}, warnings=[],
-        memory=0, values={"APP_ROWS": 1, "CGROUPS": 0, "CONNECTIONS": 1}, origin="a test", descriptors=[],
+        hooks={group.name: attached(group, **methods) for group in groups}, broken={}, events=[], programs={}, links={},
+        warnings=[], memory=0, values={"APP_ROWS": 1, "CGROUPS": 0, "CONNECTIONS": 1}, origin="a test", descriptors=[],
     )
 
 

@@ -22,7 +22,7 @@ from ebpf_plugin.groups.apps import APPS  # noqa: E402
 from ebpf_plugin.kernel import tracefs  # noqa: E402
 from ebpf_plugin.kernel.btf import BTF, NoBTF  # noqa: E402
 from ebpf_plugin.load import loader, running_processes  # noqa: E402
-from ebpf_plugin.load.attach import Attacher  # noqa: E402
+from ebpf_plugin.load.attach import Attacher, probed_by_several  # noqa: E402
 from ebpf_plugin.load.plan import Plan  # noqa: E402
 from ebpf_plugin.model.group import ATTACH_METHODS, MODES  # noqa: E402
 
@@ -88,7 +88,8 @@ def rows(program, method, mode, btf, no_btf):
     nothing = measured(program)
     pairs, elsewhere = [], {}
     for groups in WITHOUT_APPS, WITH_APPS:
-        empty, methods = measured_with_empty(program, groups, Attacher(EmptyPrograms, mode, method, btf, no_btf))
+        empty, methods = measured_with_empty(program, groups, Attacher(
+            EmptyPrograms, mode, method, btf, no_btf, probed_by_several(groups, mode)))
         if methods.count(method) < len(methods) / 2:
             print("  %-16s %-11s %-7s this kernel does not have it" % ("", method, mode))
             return

@@ -70,9 +70,9 @@ def run(state: dict[str, Any], output: Output) -> None:
     """Tick until state["ticks"] have been shown (None: for ever). Raises lifecycle.Stop.
 
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
-    "ticks": N or None, "programs": {name: descriptor}, "events": names of kprobe events, "host": number of the host's rows,
-     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-     None, "cgroups": what Cgroups wants, or None}
+    "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
+    "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
+    None, "cgroups": what Cgroups wants, or None}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -81,7 +81,7 @@ def run(state: dict[str, Any], output: Output) -> None:
     readers = {group: Counters(descriptor, count, rows, row_set if rows > 1 else whole)
                for group, (descriptor, count, rows) in state["maps"].items()}
     sources = _sources(state, {group: readers[group] for group, (_, _, rows) in state["maps"].items() if rows > 1}, row_set)
-    missed = MissedEvents(state["programs"], state["events"])
+    missed = MissedEvents(state["programs"], state["links"], state["events"])
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
     gc.freeze()

@@ -1,7 +1,8 @@
 """Events that the kernel could not give to a program: it counts them, and then our numbers are too low.
 
-Two counts: a program is not run while it is running on the same CPU already (`recursion_misses` of struct bpf_prog_info,
-kernel 5.12), and a kretprobe is not run when all its instances are in use (tracefs, kprobe_profile).
+Three counts: a program is not run while it is running on the same CPU already (`recursion_misses` of struct bpf_prog_info,
+kernel 5.12), ftrace does not enter it while it is entering it already (`missed` of struct bpf_link_info, for kprobe.multi,
+kernel 6.7), and a kretprobe is not run when all its instances are in use (tracefs, kprobe_profile).
 """
 from __future__ import annotations
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 
 class MissedEvents:
-    """Says once for each program that it has missed events. `programs` is {name: descriptor}, `events` names of kprobe
-    events. Opens what it needs at once, so that it works after privilege is dropped."""
+    """Says once for each program that it has missed events. `programs` is {name: descriptor}, `links` {name of a program:
+    descriptor of its kprobe.multi}, `events` names of kprobe events. Opens what it needs at once, so that it works after
+    privilege is dropped."""
 
-    def __init__(self, programs: Mapping[str, int], events: Collection[str]):
-        self._programs = programs
+    def __init__(self, programs: Mapping[str, int], links: Mapping[str, int], events: Collection[str]):
+        self._programs, self._links = programs, links
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
 
@@ -30,6 +32,8 @@ class MissedEvents:
         for name, descriptor in self._programs.items():
             try:
                 found[name] = bpf.recursion_misses(descriptor)
+                if name in self._links:
+                    found[name] += bpf.kprobe_multi_misses(self._links[name])
             except OSError:
                 continue
         if self._profile is not None:

@@ -48,7 +48,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
     settings = plan.settings
     rows = loaded.values["APP_ROWS"] + loaded.values["CGROUPS"]
     state = {
-        "programs": loaded.programs, "events": tuple(loaded.events),
+        "programs": loaded.programs, "links": loaded.links, "events": tuple(loaded.events),
         "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),

@@ -11,13 +11,14 @@ from .libc import LIBC, address, call, pointer
 
 BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
-BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH = 15, 17, 24
+BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH, BPF_LINK_CREATE = 15, 17, 24, 28
 BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
 
 # (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
 SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}
 MACHINE = os.uname().machine
 
+BPF_TRACE_KPROBE_MULTI = 42
 PERF_TYPE_TRACEPOINT = 2
 PERF_FLAG_FD_CLOEXEC = 8
 PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF = 0x2400, 0x40042408
@@ -109,16 +110,35 @@ def _version() -> int:
 
 def recursion_misses(program: int) -> int:
     """How often the kernel did not run `program` because it was running on that CPU already (5.12; before that, 0)."""
-    info = bytearray(216)
-    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program, len(info), address(info))))
-    misses, = struct.unpack_from("=Q", info, 208)
-    return int(misses)
+    return _info(program, 216, 208)
+
+
+def kprobe_multi_misses(link: int) -> int:
+    """How often ftrace did not enter the program of a kprobe_multi() because it was in use already (6.7; before that, 0)."""
+    return _info(link, 48, 32)
+
+
+def _info(descriptor: int, size: int, offset: int) -> int:
+    """The u64 at `offset` in `size` bytes of struct bpf_prog_info or bpf_link_info; 0 if the kernel's is shorter."""
+    info = bytearray(size)
+    bpf(BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", descriptor, size, address(info))))
+    value, = struct.unpack_from("=Q", info, offset)
+    return int(value)
 
 
 def raw_tracepoint_open(name: str | None, program: int) -> int:
     """Attach a raw tracepoint program by name, or (None) a trampoline where it was loaded for. Returns the link."""
     text = bytearray(name.encode() + b"\0") if name else None
     return bpf(BPF_RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", address(text) if text else 0, program, 0)))
+
+
+def kprobe_multi(symbol: str, program: int) -> int:
+    """Attach a kprobe program, loaded for BPF_TRACE_KPROBE_MULTI, at calls of a function (5.18, CONFIG_FPROBE). Returns the
+    link. ESRCH, ENOENT: the function is not there, or ftrace does not reach it."""
+    text = bytearray(symbol.encode() + b"\0")
+    symbols = bytearray(struct.pack("=Q", address(text)))
+    return bpf(BPF_LINK_CREATE, bytearray(struct.pack(
+        "=IIIIIIQQQ", program, 0, BPF_TRACE_KPROBE_MULTI, 0, 0, 1, address(symbols), 0, 0)))
 
 
 def perf_event_open(kind: int, config: int, config1: int = 0, config2: int = 0) -> int:

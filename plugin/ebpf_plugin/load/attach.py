@@ -4,12 +4,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections import Counter
 from typing import Any, Callable, Iterable
 
 from ..compile import bytecode
 from ..kernel import bpf, procfs, refusals, tracefs
 from ..kernel.btf import BTF
-from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE, Function, Hook, Tracepoint
+from ..model.group import ATTACH_METHODS, PROBE, TRACEPOINT, TRAMPOLINE, Function, Group, Hook, Tracepoint
 from .programs import Programs
 
 PROG_KPROBE, PROG_TRACEPOINT, PROG_RAW_TRACEPOINT, PROG_TRACING = 2, 5, 17, 26
@@ -25,7 +26,8 @@ class NotAttached(Exception):
 class Attached:
     """What holds one hook in the kernel: descriptors and the names of kprobe events, closed together if a method fails.
 
-    `where` tells people where it is, `programs` is {name: descriptor} of the programs that run there.
+    `where` tells people where it is, `programs` is {name: descriptor} of the programs that run there, `links` {name of a
+    program: descriptor} of those that bpf.kprobe_multi() has attached.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,7 @@ class Attached:
         self.events: list[str] = []
         self.where: list[str] = []
         self.programs: dict[str, int] = {}
+        self.links: dict[str, int] = {}
 
     def undo(self) -> None:
         """Detach, and remove the events."""
@@ -41,14 +44,25 @@ class Attached:
         tracefs.remove(self.events)
 
 
+def probed_by_several(groups: Iterable[Group], mode: str) -> frozenset[str]:
+    """The functions at which the probes of `groups` have more than one program."""
+    symbols = Counter(symbol for group in groups for hook in group.hooks if mode in hook.modes for function in hook.functions
+                      for _ in function.program_types.of(PROBE, mode) for symbol in function.symbols)
+    return frozenset(symbol for symbol, count in symbols.items() if count > 1)
+
+
 class Attacher:
-    """Attaches hooks of a group, whose `programs` are a programs.Programs; `btf` may be None, and then `no_btf` says why."""
+    """Attaches hooks of a group, whose `programs` are a programs.Programs; `btf` may be None, and then `no_btf` says why.
+    `shared` are functions as of probed_by_several()."""
 
     _has_cleaner = False
 
-    def __init__(self, programs: Programs, mode: str, choice: str, btf: BTF | None, no_btf: str = ""):
+    def __init__(self, programs: Programs, mode: str, choice: str, btf: BTF | None, no_btf: str = "",
+                 shared: frozenset[str] = frozenset()):
         self.programs, self.mode, self.choice, self.btf, self.no_btf = programs, mode, choice, btf, no_btf
-        self._loaded: dict[tuple[str, int], int] = {}
+        self.shared = shared
+        self._has_kprobe_multi = True  # until a trial fails
+        self._loaded: dict[tuple[str, int, int], int] = {}
 
     def order(self, hook: Hook) -> tuple[str, ...]:
         """The attach methods in the order in which they are tried for `hook`."""
@@ -108,6 +122,8 @@ class Attacher:
     def _probe(self, function: Function, held: Attached) -> None:
         for way in function.program_types.of(PROBE, self.mode):
             for symbol in function.symbols:
+                if way == "kprobe" and self._kprobe_multi(function.program + "_" + way, symbol, held):
+                    break
                 try:
                     event = self._probe_event(way == "kretprobe", function.program, symbol, held)
                 except OSError as error:
@@ -127,6 +143,25 @@ class Attacher:
             else:
                 self._missing(function)
                 return
+
+    def _kprobe_multi(self, name: str, symbol: str, held: Attached) -> bool:
+        """Attach by ftrace without a kprobe, which costs an event less. False if that is not to be.
+
+        Only where a program is alone at the function: beside a second one, ftrace asks all that it has at any function
+        (Linux 6.12), and that costs more than it saves.
+        """
+        if symbol in self.shared or not self._has_kprobe_multi:
+            return False
+        try:
+            program = self._program(held, name, PROG_KPROBE, bpf.BPF_TRACE_KPROBE_MULTI)
+            held.links[name] = bpf.kprobe_multi(symbol, program)
+        except (NotAttached, OSError) as error:
+            held.programs.pop(name, None)
+            self._has_kprobe_multi = isinstance(error, OSError) and error.errno in (errno.ESRCH, errno.ENOENT)
+            return False
+        held.descriptors.append(held.links[name])
+        held.where.append("kprobe.multi:" + symbol)
+        return True
 
     def _probe_event(self, at_return: bool, program: str, symbol: str, held: Attached) -> int:
         """The descriptor of a perf event for it. Raises OSError."""
@@ -178,7 +213,7 @@ class Attacher:
     def _program(self, held: Attached, name: str, kind: int, attach_type: int = 0, btf_id: int = 0,
                  arguments: int = -1) -> int:
         """The descriptor of a loaded program; each is loaded once for each place that it is verified for."""
-        key = (name, btf_id)
+        key = (name, attach_type, btf_id)
         if key not in self._loaded:
             method = {PROG_KPROBE: PROBE, PROG_TRACING: TRAMPOLINE}.get(kind, TRACEPOINT)
             try:

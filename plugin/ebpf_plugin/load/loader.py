@@ -18,7 +18,7 @@ from ..groups.rows import TABLES
 from ..kernel import bpf, procfs, refusals, tracefs
 from ..kernel.btf import BTF, NoBTF
 from ..model.group import Group
-from .attach import Attacher
+from .attach import Attacher, probed_by_several
 from .plan import Plan
 from .programs import Maps, Programs, memory
 
@@ -40,8 +40,9 @@ class Loaded(NamedTuple):
 
     maps: {group: descriptor of its counters}; tables: {name: descriptor} of further maps; hooks: {group: {hook:
     AttachedHook}}; broken: {group: why}; events: names of kprobe events; programs: {name: descriptor} of attached ones;
-    warnings: what the user should know; memory: bytes of all maps in the kernel; values: of the holes and sizes; origin:
-    where the instructions are from; descriptors: all that have to stay open.
+    links: {name of a program: descriptor} of those that bpf.kprobe_multi() attached; warnings: what the user should know;
+    memory: bytes of all maps in the kernel; values: of the holes and sizes; origin: where the instructions are from;
+    descriptors: all that have to stay open.
     """
 
     maps: dict[str, int]
@@ -50,6 +51,7 @@ class Loaded(NamedTuple):
     broken: dict[str, str]
     events: list[str]
     programs: dict[str, int]
+    links: dict[str, int]
     warnings: list[str]
     memory: int
     values: dict[str, int]
@@ -81,12 +83,13 @@ def load(plan: Plan, test: dict[str, str]) -> Loaded:
     filled = values.of_settings(plan.settings.mode, sizes, test)
     every_table = (*TABLES, *(table for group in GROUPS for table in (*group.tables, group.counters_table())))
     maps = Maps({table.name: table for table in every_table}, filled)
-    found = Loaded({}, {}, {}, broken, [], {}, [], 0, filled, origin, [])
+    found = Loaded({}, {}, {}, broken, [], {}, {}, [], 0, filled, origin, [])
+    shared = probed_by_several(plan.groups, plan.settings.mode)
     used: set[str] = set()
     for group in plan.groups:
         if group.name not in broken:
             programs = Programs(code.groups[group.name], {**filled, **values.of_kernel(group, btf, filled)}, maps)
-            attacher = Attacher(programs, plan.settings.mode, plan.settings.method, btf, no_btf)
+            attacher = Attacher(programs, plan.settings.mode, plan.settings.method, btf, no_btf, shared)
             used |= _attach(group, plan, programs, attacher, maps, found)
     maps.close_others(used)
     found.tables.update((name, maps[name]) for name in used if not name.endswith("_counters"))
@@ -112,6 +115,7 @@ def _attach(group: Group, plan: Plan, programs: Programs, attacher: Attacher, ma
         hooks[hook.name] = AttachedHook(method, tuple(held.where) if held else (), tuple(failed))
         if held:
             found.programs.update(held.programs)
+            found.links.update(held.links)
             found.descriptors.extend((*held.programs.values(), *held.descriptors))
             found.events.extend(held.events)
             used.update(name for program in held.programs for name in programs.tables(program))

@@ -63,7 +63,7 @@ class Applications:
         self._rows = RowSet(len(found.ids), known, self.tables["apps_rows"])
         self.readers = {group.name: counters_of(self.loaded, group, self._rows)
                         for group in DEFAULT_GROUPS if group is not APPS}
-        self._missed = MissedEvents(self.loaded.programs, self.loaded.events)
+        self._missed = MissedEvents(self.loaded.programs, self.loaded.links, self.loaded.events)
         self._counters = counters_of(self.loaded, APPS, RowSet())
         self._apps = applications.Applications(
             {"rules": found.rules, "names": found.names, "ids": found.ids, "tables": self.tables,

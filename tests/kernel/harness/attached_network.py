@@ -48,7 +48,8 @@ class AttachedNetwork:
 
     def missed(self):
         """The number of events on which the kernel did not run the programs, on any host."""
-        return sum(MissedEvents(self.attached.loaded.programs, self.attached.loaded.events).counts().values())
+        loaded = self.attached.loaded
+        return sum(MissedEvents(loaded.programs, loaded.links, loaded.events).counts().values())
 
     def counts_requested_bytes(self, protocol):
         """Whether bytes sent are those that calls requested, and errors of sending are not known."""

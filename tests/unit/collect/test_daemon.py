@@ -67,8 +67,8 @@ def run_connected(monkeypatch, hosts, drop):
     monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
     monkeypatch.setattr(daemon.ticker, "Ticker", lambda *_, **__: SimpleNamespace(wait=lambda: None))
     monkeypatch.setitem(os.environ, "RES_OPTIONS", "timeout:1")
-    state = {"charts": (), "maps": {"network": (3, len(NETWORK.counters), 1)}, "programs": {}, "events": (), "every": 1,
-             "ticks": 2, "host": 1, "apps": None, "cgroups": None,
+    state = {"charts": (), "maps": {"network": (3, len(NETWORK.counters), 1)}, "programs": {}, "links": {}, "events": (),
+             "every": 1, "ticks": 2, "host": 1, "apps": None, "cgroups": None,
              "connections": marshal.loads(marshal.dumps(connected(hosts)))}
     shows = []
 
@@ -110,7 +110,7 @@ import os, sys; sys.path.insert(0, sys.argv[1])
 from ebpf_plugin.collect import daemon
 held = int(sys.argv[2])
 os.set_inheritable(held, False)
-state = {"charts": (), "maps": {}, "programs": {}, "events": (), "every": 0.05, "ticks": %s, "host": 1,
+state = {"charts": (), "maps": {}, "programs": {}, "links": {}, "events": (), "every": 0.05, "ticks": %s, "host": 1,
          "connections": None, "apps": None, "cgroups": None}
 daemon.execute(state, [held])
 """
@@ -208,7 +208,7 @@ def test_what_the_sources_make_of_rows(monkeypatch, tmp_path, apps, first):
 
     monkeypatch.setattr(bpf, "bpf", nobody_has_asked)
     state = marshal.loads(marshal.dumps({
-        "apps": apps, "connections": None, "charts": (), "programs": {}, "events": (), "every": 1, "ticks": 1,
+        "apps": apps, "connections": None, "charts": (), "programs": {}, "links": {}, "events": (), "every": 1, "ticks": 1,
         "host": first if apps else 1, "maps": {"toy": (3, 2, 128), **({"apps": (4, 3, 1)} if apps else {})},
         "cgroups": {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first,
                     "mount": str(tmp_path)}}))

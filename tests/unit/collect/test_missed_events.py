@@ -35,6 +35,7 @@ def misses(monkeypatch, tmp_path):
 
     (tmp_path / "kprobe_profile").write_text(PROFILE)
     monkeypatch.setattr(bpf, "recursion_misses", recursion_misses)
+    monkeypatch.setattr(bpf, "kprobe_multi_misses", recursion_misses)
     monkeypatch.setattr(tracefs, "root", lambda: str(tmp_path))
     return counts
 
@@ -42,10 +43,10 @@ def misses(monkeypatch, tmp_path):
 EVENTS = ("ebpf_plugin/r_vfs_read_1", "ebpf_plugin/r_vfs_write_1")
 
 
-def test_both_counts(misses):
-    misses.update({5: 0, 6: 2})
-    found = missed_events.MissedEvents({"a": 5, "b": 6, "c": 7}, EVENTS)
-    assert found.counts() == {"a": 0, "b": 2, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
+def test_all_counts(misses):
+    misses.update({5: 0, 6: 2, 8: 4, 9: 1})
+    found = missed_events.MissedEvents({"a": 5, "b": 6, "c": 7, "d": 8}, {"c": 9, "d": 9}, EVENTS)
+    assert found.counts() == {"a": 0, "b": 2, "d": 5, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
 
 
 def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):
@@ -60,22 +61,22 @@ def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):
         return data[:data.rindex(b"\n") + 1] if data else data
 
     monkeypatch.setattr(missed_events.os, "pread", page)
-    assert missed_events.MissedEvents({}, EVENTS).counts() == {"r_vfs_read_1": 3, "r_vfs_write_1": 0} and len(reads) > 3
+    assert missed_events.MissedEvents({}, {}, EVENTS).counts() == {"r_vfs_read_1": 3, "r_vfs_write_1": 0} and len(reads) > 3
 
 
 def test_without_kretprobes_tracefs_is_not_touched(misses, monkeypatch):
     monkeypatch.setattr(tracefs, "root", lambda: pytest.fail("asked for"))
-    assert missed_events.MissedEvents({}, ()).counts() == {}
+    assert missed_events.MissedEvents({}, {}, ()).counts() == {}
 
 
 def test_without_tracefs(misses, monkeypatch, tmp_path):
     monkeypatch.setattr(tracefs, "root", lambda: str(tmp_path / "none"))
-    assert missed_events.MissedEvents({}, EVENTS).counts() == {}
+    assert missed_events.MissedEvents({}, {}, EVENTS).counts() == {}
 
 
 def test_each_is_told_once(misses, said):
     misses.update({5: 0, 6: 2})
-    found = missed_events.MissedEvents({"a": 5, "b": 6}, EVENTS)
+    found = missed_events.MissedEvents({"a": 5, "b": 6}, {}, EVENTS)
     found.tell()
     assert sorted(line.split(" has missed ")[0] for line in said) == ["b", "r_vfs_read_1"]
     misses.update({5: 1, 6: 90})

@@ -6,8 +6,9 @@ import os
 import pytest
 
 from ebpf_plugin.compile import bytecode
+from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs, refusals, tracefs
-from ebpf_plugin.load.attach import PMU, Attacher
+from ebpf_plugin.load.attach import PMU, Attacher, probed_by_several
 from ebpf_plugin.model.group import AT_CALL, WITH_ARGUMENT, WITH_RESULT, Function, Hook, Tracepoint
 
 PERF_TYPE_KPROBE = 6
@@ -16,8 +17,9 @@ PERF_TYPE_KPROBE = 6
 class Kernel:
     """Has some functions and tracepoints, refuses some programs and remembers the rest."""
 
-    def __init__(self, functions, events, refused):
+    def __init__(self, functions, events, refused, kprobe_multi):
         self.functions, self.events, self.refused = list(functions), list(events), refused
+        self.has_kprobe_multi, self.trials, self.for_kprobe_multi = kprobe_multi, [], []
         self.loads, self.attached, self.removed = [], [], []
         self._places = {}
 
@@ -34,7 +36,19 @@ class Kernel:
         if "load " + name in self.refused:
             raise OSError(errno.EINVAL, "?")
         self.loads.append(name)
+        if attach_type == bpf.BPF_TRACE_KPROBE_MULTI:
+            self.for_kprobe_multi.append(len(self.loads) - 1)
         return len(self.loads) - 1
+
+    def kprobe_multi(self, symbol, program):
+        assert program in self.for_kprobe_multi
+        self.trials.append(symbol)
+        if not self.has_kprobe_multi:
+            raise OSError(errno.EOPNOTSUPP, "?")
+        if symbol not in self.functions or "multi " + symbol in self.refused:
+            raise OSError(errno.ESRCH, "?")
+        self.attached.append((self.loads[program], "multi:" + symbol))
+        return self.descriptor("multi:" + symbol)
 
     def raw_tracepoint_open(self, name, program):
         if self.loads[program] in self.refused:
@@ -56,6 +70,7 @@ class Kernel:
 
     def perf_event_run(self, event, program):
         os.fstat(event)
+        assert program not in self.for_kprobe_multi
         if self.loads[program] in self.refused:
             raise OSError(errno.EINVAL, "?")
         self.attached.append((self.loads[program], self._places[event]))
@@ -92,8 +107,8 @@ def play(monkeypatch):
     played = []
 
     def start(functions=(), events=(), refused=(), mode="entry", choice="auto", btf=True, text_lacks=(), pmu="6\n",
-              mounted=True, kprobes=True, ftrace="1\n"):
-        fake = Kernel(functions, events, refused)
+              mounted=True, kprobes=True, ftrace="1\n", kprobe_multi=False, shared=frozenset()):
+        fake = Kernel(functions, events, refused, kprobe_multi)
         played.append(fake)
 
         def add_kretprobe(program, symbol):
@@ -101,7 +116,7 @@ def play(monkeypatch):
                 raise tracefs.NoTracefs("tracefs is not mounted")
             return fake.add_kretprobe(program, symbol)
 
-        for name in ("prog_load", "raw_tracepoint_open", "perf_event_open", "perf_event_run"):
+        for name in ("prog_load", "raw_tracepoint_open", "perf_event_open", "perf_event_run", "kprobe_multi"):
             monkeypatch.setattr(bpf, name, getattr(fake, name))
         texts = {PMU + "/type": pmu, "/proc/sys/kernel/ftrace_enabled": ftrace}
         monkeypatch.setattr(procfs, "read", lambda path: texts.get(path, ""))
@@ -114,7 +129,7 @@ def play(monkeypatch):
         monkeypatch.setattr(tracefs, "start_cleaner", lambda: None)
         attacher = Attacher(Programs(text_lacks), mode, choice,
                             type("FakeBTF", (), {"function": staticmethod(fake.btf_function)}) if btf else None,
-                            "" if btf else "no BTF here")
+                            "" if btf else "no BTF here", shared)
         return fake, attacher
 
     yield start
@@ -132,6 +147,8 @@ def attach(played, hook):
     if held:
         assert {fake.loads[number] for number in held.programs.values()} == set(held.programs)
         assert set(held.programs) <= {name for name, _ in fake.attached}
+        assert {fake.loads[held.programs[name]] for name in held.links} == set(held.links)
+        assert {held.programs[name] for name in held.links} <= set(fake.for_kprobe_multi)
     return method, held.where if held else None, [name for name, _ in failed]
 
 
@@ -291,6 +308,37 @@ def test_a_hook_of_nothing_but_what_the_kernel_does_not_have(play):
 def test_ways(play, program_types, choice, mode, where):
     hook = Hook("h", ("c",), (Function("f", ("f",), program_types),))
     assert attach(play(("f",), mode=mode, choice=choice), hook)[1] == where
+
+
+@pytest.mark.parametrize("mode, more, where", [
+    ("entry", {}, ["kprobe.multi:f", "kprobe.multi:g"]),
+    ("entry", {"shared": frozenset("f")}, ["kprobe:f", "kprobe.multi:g"]),
+    ("entry", {"refused": ("multi f",)}, ["kprobe:f", "kprobe.multi:g"]),  # ftrace does not reach it
+    ("entry", {"kprobe_multi": False}, ["kprobe:f", "kprobe:g"]),
+    ("return", {}, ["kretprobe:f", "kretprobe:g"]),
+])
+def test_kprobe_multi_where_one_program_is_at_a_function(play, mode, more, where):
+    fake, attacher = played = play(**{**dict(functions=("f", "g"), mode=mode, choice="probe", kprobe_multi=True), **more})
+    assert attach(played, TWO) == ("probe", where, [])
+    assert fake.trials == [] if mode == "return" else len(fake.trials) <= 2
+    _, held, _ = attacher.attach(TWO)
+    assert sorted(held.links) == sorted(place[-1] + "_kprobe" for place in where if ".multi:" in place)
+
+
+def test_kprobe_multi_is_tried_once_where_the_kernel_does_not_have_it(play):
+    fake, _ = played = play(("f", "g"), choice="probe")
+    attach(played, TWO)
+    assert fake.trials == ["f"]
+
+
+@pytest.mark.parametrize("mode, shared, alone", [
+    ("entry", {"vfs_open", "kernel_clone", "tcp_recvmsg"}, {"vfs_read", "close_fd", "tcp_sendmsg"}),
+    ("return", {"vfs_open", "kernel_clone", "tcp_sendmsg"}, {"vfs_read", "tcp_close"}),
+])
+def test_functions_with_several_programs(mode, shared, alone):
+    found = probed_by_several(GROUPS, mode)
+    assert shared <= found
+    assert not alone & found
 
 
 @pytest.mark.parametrize("mode, method, where, failed", [

@@ -53,8 +53,9 @@ class Machine:
         self.made[name] = os.open("/", os.O_PATH)
         return self.made[name]
 
-    def attacher(self, programs, mode, method, btf, no_btf):
+    def attacher(self, programs, mode, method, btf, no_btf, shared):
         assert (btf is None) == bool(no_btf)
+        assert "vfs_open" in shared
         machine = self
 
         class Attacher:
@@ -63,6 +64,7 @@ class Machine:
                     return None, None, [("probe", "not today")]
                 held = Attached()
                 held.programs = {hook.name + "_program": os.open("/", os.O_PATH)}
+                held.links = {hook.name + "_program": 1}
                 held.descriptors, held.events, held.where = [os.open("/", os.O_PATH)], ["event_" + hook.name], ["here"]
                 machine.order.append("program " + hook.name)
                 return "probe", held, [("trampoline", "no")]
@@ -118,6 +120,7 @@ def test_every_group_is_loaded(load):
     everything = [name for names in hooks.values() for name in names]
     assert set(loaded.programs) == {name + "_program" for name in everything}
     assert sorted(loaded.events) == sorted("event_" + name for name in everything)
+    assert set(loaded.links) == set(loaded.programs)
     assert loaded.origin == "a test"
 
 
