@@ -14,7 +14,7 @@ import textwrap
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "plugin"))
 
-from ebpf_plugin.collect import cgroups, connections  # noqa: E402
+from ebpf_plugin.collect import cgroups  # noqa: E402
 from ebpf_plugin.config import ebpf_conf  # noqa: E402
 from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: E402
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
@@ -29,6 +29,7 @@ PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?
 STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 WIDTH = 125
 HISTOGRAM = "softirq_duration_"  # charts of one kind are one row
+VECTOR = HISTOGRAM + "VECTOR"
 
 
 def table(head, rows):
@@ -44,25 +45,53 @@ def signed(dimension, multiplier):
     return dimension + (" (negative)" if multiplier < 0 else "")
 
 
-def charts():
-    """One row for each chart of the machine."""
-    rows, seen = [], False
+def of_the_machine():
+    """(group, chart) of each chart of the machine; of the histograms one stands for all."""
+    found = {}
     for group in GROUPS:
         for chart in group.charts:
-            name = chart.id
-            if name.startswith(HISTOGRAM):
-                if seen:
-                    continue
-                name, seen = HISTOGRAM + "VECTOR", True
-            title = chart.title
-            if name != chart.id:
-                title = "One chart for each VECTOR: calls by their duration in microseconds"
-            dims = ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims)
-            rows.append([group.name, name, title, chart.units, dims, modes_of(chart)])
-    for id_, title, units, _, _, measures in connections.CHARTS:
-        dims = ", ".join(signed("CONNECTION" + end, multiplier) for _, end, multiplier in measures)
-        rows.append(["network", id_, title, units, dims, "both"])
-    return table(["group", "chart `ebpf.`", "what", "unit", "dimensions", "load mode"], rows)
+            if chart.id.startswith(HISTOGRAM):
+                vector = chart.id[len(HISTOGRAM):].upper()
+                chart = chart._replace(id=VECTOR, title="One chart for each VECTOR: calls by their duration in microseconds",
+                                       description=chart.description.replace(vector, "VECTOR"))
+            found.setdefault(chart.id, (group, chart))
+    return list(found.values())
+
+
+def of_connections():
+    """(group, chart) of each chart of connections; the ids of dimensions are as they end."""
+    return [(group, chart._replace(dims=tuple(
+        dim._replace(id="CONNECTION_" + dim.id if len(chart.dims) > 1 else "CONNECTION") for dim in chart.dims)))
+        for group in GROUPS for chart in group.connections]
+
+
+def charts():
+    """One row for each chart of the machine and of connections."""
+    return table(["group", "chart `ebpf.`", "what", "unit", "dimensions", "load mode"], [
+        [group.name, chart.id, chart.title, chart.units,
+         ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims), modes_of(chart)]
+        for group, chart in of_the_machine() + of_connections()])
+
+
+def described(found):
+    """A paragraph for each chart."""
+    return "".join(textwrap.fill("- `%s`: %s" % (chart.id, chart.description), WIDTH, subsequent_indent="  ",
+                                 break_on_hyphens=False, break_long_words=False) + "\n" for _, chart in found)
+
+
+def about_charts():
+    """What each chart of the machine is about."""
+    return described(of_the_machine())
+
+
+def about_connections():
+    """The same for charts of connections."""
+    return described(of_connections())
+
+
+def about_applications():
+    """The same for charts of applications."""
+    return described([(group, chart) for group in GROUPS for chart in group.apps])
 
 
 def summary():
@@ -72,8 +101,7 @@ def summary():
         ids = [chart.id for chart in group.charts if not chart.id.startswith(HISTOGRAM)]
         if any(chart.id.startswith(HISTOGRAM) for chart in group.charts):
             ids.append(HISTOGRAM + "…")
-        if group.name == "network":
-            ids += [chart[0] for chart in connections.CHARTS]
+        ids += [chart.id for chart in group.connections]
         if ids:
             what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(".")[0]
             state = "" if group.switch.default else " (off by default)"
@@ -185,8 +213,9 @@ def limits():
     ])
 
 
-PARTS = {"charts": charts, "summary": summary, "applications": applications, "hooks": hooks, "options": options,
-         "manual-options": manual_options, "limits": limits}
+PARTS = {"charts": charts, "about-charts": about_charts, "about-connections": about_connections,
+         "about-applications": about_applications, "summary": summary, "applications": applications, "hooks": hooks,
+         "options": options, "manual-options": manual_options, "limits": limits}
 
 
 def written(text):

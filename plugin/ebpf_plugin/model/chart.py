@@ -23,6 +23,9 @@ class Dimension(NamedTuple):
 class Chart(NamedTuple):
     """A chart of type `ebpf`. `units` are per second where the dimensions are incremental.
 
+    `description` is for people: two to four plain sentences on what it counts, at which point of the kernel, what it does
+    not see, what a rise means. The collector does not hold it.
+
     An `absolute` dimension is sent as its change since the tick before, so it needs two ticks on time. `priority` is the
     place in the dashboard, lower numbers first; 0 means behind all charts that have one, in the registry's order.
     """
@@ -34,10 +37,16 @@ class Chart(NamedTuple):
     dims: tuple[Dimension, ...]
     priority: int = 0
     modes: tuple[str, ...] = MODES
+    description: str = ""
 
 
-def per_application(chart: str, title: str, units: str, priority: int, counters: tuple[str, ...],
+def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
+    """The charts, with the priorities `first`, `first` + 1, ..."""
+    return tuple(chart._replace(priority=first + place) for place, chart in enumerate(charts))
+
+
+def per_application(chart: str, title: str, units: str, counters: tuple[str, ...], description: str,
                     family: str = "ebpf syscall", modes: tuple[str, ...] = MODES) -> Chart:
     """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
-    return Chart(id=chart, title=title, units=units, family=family, priority=priority, modes=modes,
+    return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description,
                  dims=(Dimension("application", counters),))
