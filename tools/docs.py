@@ -41,6 +41,11 @@ def modes_of(chart):
     return "both" if set(chart.modes) == set(MODES) else chart.modes[0]
 
 
+def context_of(chart, kind):
+    """What dashboards and alarm templates find a chart of type `kind` by."""
+    return "`%s`" % (chart.context or "%s.%s" % (kind, chart.id))
+
+
 def signed(dimension, multiplier):
     return dimension + (" (negative)" if multiplier < 0 else "")
 
@@ -67,8 +72,8 @@ def of_connections():
 
 def charts():
     """One row for each chart of the machine and of connections."""
-    return table(["group", "chart `ebpf.`", "what", "unit", "dimensions", "load mode"], [
-        [group.name, chart.id, chart.title, chart.units,
+    return table(["group", "chart `ebpf.`", "context", "what", "unit", "dimensions", "load mode"], [
+        [group.name, chart.id, context_of(chart, "ebpf"), chart.title, chart.units,
          ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims), modes_of(chart)]
         for group, chart in of_the_machine() + of_connections()])
 
@@ -111,8 +116,9 @@ def summary():
 
 def applications():
     """One row for each chart of applications."""
-    return table(["group", "chart `apps.`", "what", "unit", "load mode"], [
-        [group.name, chart.id, chart.title, chart.units, modes_of(chart)] for group in GROUPS for chart in group.apps])
+    return table(["group", "chart `apps.`", "context", "what", "unit", "load mode"], [
+        [group.name, chart.id, context_of(chart, "apps"), chart.title, chart.units, modes_of(chart)]
+        for group in GROUPS for chart in group.apps])
 
 
 def hooks():

@@ -148,7 +148,7 @@ class Agent:
     def _collected(self):
         text = self.get("allmetrics", format="prometheus", source="as-collected", timestamps="no") or ""
         return {"%s.%s" % (chart, dimension): int(value) for chart, dimension, value in re.findall(
-            r'(?m)^netdata_ebpf_\w+\{chart="ebpf\.(\w+)",.*?dimension="(\w+)"\} (-?\d+)', text)}
+            r'(?m)^netdata_\w+\{chart="ebpf\.(\w+)",.*?dimension="(\w+)"\} (-?\d+)', text)}
 
     def collecting(self):
         """Wait until every chart has a stored value."""

@@ -50,7 +50,7 @@ class Cgroups:
         self._readers, self._row_set = readers, row_set
         self._table = SeriesTable(_describe, REMEMBERED)
         self._charts = [
-            SeriesChart(self._table, chart.group, chart.replaced(type="cgroups", by="cgroup", dimensions=()),
+            SeriesChart(self._table, chart.group, chart.replaced(type="cgroups", by="cgroup", dimensions=(), context=""),
                         (Part(chart.dimensions[0].plus),))
             for chart in declared.unpack(state["charts"]) if chart.id not in WITHOUT_CGROUP]
         self._rows: dict[str, int] = {}  # name: row, counted from the first; "" is `other`

@@ -66,7 +66,7 @@ def _planned(group: Any, chart: Any, note: str) -> tuple[Any, ...]:
     found = {_totals(side, measure): (inbound, measure) for inbound, side in INBOUND.items() for measure in MEASURES}
     measures = tuple((found[dim.plus][1], "_" + dim.id if len(chart.dims) > 1 else "", dim.multiplier) for dim in chart.dims)
     packed, = pack([Chart(group.name, chart.id, chart.title + note, chart.units, chart.family, chart.priority, (), "stacked",
-                          by="connection")])
+                          by="connection", context=chart.context)])
     return found[chart.dims[0].plus][0], packed, measures
 
 

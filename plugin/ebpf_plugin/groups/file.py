@@ -36,6 +36,7 @@ FILE = Group(
         21000,
         Chart(
             id="file_descriptor",
+            context="filesystem.file_descriptor",
             title="Files opened and descriptors closed",
             units="calls/s",
             family="File",
@@ -48,6 +49,7 @@ FILE = Group(
         ),
         Chart(
             id="file_error",
+            context="filesystem.file_error",
             title="Calls to open or close a file that failed",
             units="calls/s",
             family="File",

@@ -32,16 +32,17 @@ def moving(name: str, functions: tuple[Function, ...], tracepoint: str) -> Hook:
 def pair(chart: str, title: str, units: str, protocol: str, counter: str, description: str, modes: tuple[str, ...] = MODES,
          more: tuple[Dimension, ...] = ()) -> Chart:
     """A chart of what was sent and received; bytes that were sent are below zero."""
+    name = "%s_%s" % (protocol, chart)
     return Chart(
-        id="%s_%s" % (protocol, chart), title=title, units=units, family="Socket", modes=modes,
-        description=description,
+        id=name, title=title, units=units, family="Socket", modes=modes, description=description,
+        context="ip." + ("total_" if chart == "bandwidth" else "") + name,
         dims=(Dimension("sent", ("%s_send_%s" % (protocol, counter),), multiplier=-1 if counter == "bytes" else 1),
               Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
 
-def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str) -> Chart:
+def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str, context: str = "") -> Chart:
     """A chart of applications, in the family of the network."""
-    return per_application(chart, title, units, counters, description, family="ebpf net")
+    return per_application(chart, title, units, counters, description, family="ebpf net", context=context)
 
 
 def of_connections(chart: str, title: str, units: str, unit: str, description: str) -> Chart:
@@ -163,6 +164,7 @@ NETWORK = Group(
              "were reset (ECONNRESET, EPIPE) or that timed out: look at the service on the other side.", (RETURN,)),
         Chart(
             id="tcp_retransmit",
+            context="ip.tcp_retransmit",
             title="TCP packets retransmitted",
             units="packets/s",
             family="Socket",
@@ -186,6 +188,7 @@ NETWORK = Group(
              (RETURN,)),
         Chart(
             id="inbound_conn",
+            context="ip.inbound_conn",
             title="Inbound TCP connections",
             units="connections/s",
             family="Socket",
@@ -197,6 +200,7 @@ NETWORK = Group(
         ),
         Chart(
             id="tcp_outbound_conn",
+            context="ip.tcp_outbound_conn",
             title="Outbound TCP connections begun",
             units="connections/s",
             family="Socket",
@@ -239,10 +243,10 @@ NETWORK = Group(
         20083,
         of_apps("bandwidth_sent", "Bytes sent by TCP and UDP", "bytes/s", ("tcp_send_bytes", "udp_send_bytes"),
                 "Bytes that the application's processes gave to TCP and UDP, loopback included. Headers, retransmissions "
-                "and other protocols are not counted."),
+                "and other protocols are not counted.", "apps.total_bandwidth_sent"),
         of_apps("bandwidth_recv", "Bytes received by TCP and UDP", "bytes/s", ("tcp_recv_bytes", "udp_recv_bytes"),
                 "Bytes that the application's processes took from TCP and UDP, loopback included. What has arrived and was "
-                "not read, headers and other protocols are not counted."),
+                "not read, headers and other protocols are not counted.", "apps.total_bandwidth_recv"),
         of_apps("bandwidth_tcp_send", "TCP calls that send", "calls/s", ("tcp_send_calls",),
                 "Calls of tcp_sendmsg of the application's processes, failed ones included. A call is not a packet. A rise "
                 "of calls without a rise of bytes is a program that sends in small pieces."),

@@ -62,6 +62,7 @@ PROCESS = Group(
         21030,
         Chart(
             id="process_thread",
+            context="system.process_thread",
             title="Processes and threads created",
             units="tasks/s",
             family="Process",
@@ -74,6 +75,7 @@ PROCESS = Group(
         ),
         Chart(
             id="exit",
+            context="system.exit",
             title="Tasks ended and released",
             units="tasks/s",
             family="Process",
@@ -85,6 +87,7 @@ PROCESS = Group(
         ),
         Chart(
             id="process_status",
+            context="system.process_status",
             title="Tasks created less ended, and ended less released",
             units="tasks",
             family="Process",
@@ -99,6 +102,7 @@ PROCESS = Group(
         ),
         Chart(
             id="task_error",
+            context="system.task_error",
             title="Processes and threads that could not be created",
             units="calls/s",
             family="Process",

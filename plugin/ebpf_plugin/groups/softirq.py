@@ -55,6 +55,7 @@ SOFTIRQ = Group(
     ) + tuple(
         Chart(
             id="softirq_duration_" + histogram.name,
+            context="ebpf.softirq_duration",
             title="%s software interrupts that ran for so many microseconds or more" % vector,
             units="calls/s",
             family="softirq",

@@ -24,8 +24,8 @@ def moving(function: str, *calls: str) -> Hook:
 def of_machine(chart: str, title: str, units: str, dims: tuple[Dimension, ...], description: str,
                modes: tuple[str, ...] = MODES) -> Chart:
     """A chart of the family VFS."""
-    return Chart(id=chart, title=title, units=units, family="VFS", modes=modes, dims=dims,
-                 description=description)
+    return Chart(id=chart, title=title, units=units, family="VFS", modes=modes, dims=dims, description=description,
+                 context="filesystem." + (chart if chart.startswith("vfs_") else "vfs_" + chart))
 
 
 READS, WRITES = ("read_calls", "readv_calls"), ("write_calls", "writev_calls")

@@ -23,6 +23,9 @@ class Dimension(NamedTuple):
 class Chart(NamedTuple):
     """A chart of type `ebpf`. `units` are per second where the dimensions are incremental.
 
+    `context` is what dashboards and alarm templates group charts by; "" is type and id. The contexts of Netdata's own plugin
+    (1.37.1 to 2.10) stand for the same things here.
+
     `description` is for people: two to four plain sentences on what it counts, at which point of the kernel, what it does
     not see, what a rise means. The collector does not hold it.
 
@@ -38,6 +41,7 @@ class Chart(NamedTuple):
     priority: int = 0
     modes: tuple[str, ...] = MODES
     description: str = ""
+    context: str = ""
 
 
 def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
@@ -46,7 +50,7 @@ def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
 
 
 def per_application(chart: str, title: str, units: str, counters: tuple[str, ...], description: str,
-                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES) -> Chart:
+                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES, context: str = "") -> Chart:
     """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
-    return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description,
+    return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description, context=context,
                  dims=(Dimension("application", counters),))

@@ -38,7 +38,7 @@ def _selected(group: Group, charts: Iterable[Chart], mode: str, hooks: Hooks) ->
             notes = sorted({note for dim in dims for note in _notes(group, dim, mode, methods)})
             title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
             yield declared.Chart(group.name, chart.id, title, chart.units, chart.family, chart.priority,
-                                 tuple(_declared(group, dim, methods) for dim in dims))
+                                 tuple(_declared(group, dim, methods) for dim in dims), context=chart.context)
 
 
 def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> list[str | None]:

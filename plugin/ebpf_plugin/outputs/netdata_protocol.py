@@ -35,8 +35,8 @@ def chart(chart: Chart, every: float, before: Chart | None = None) -> Iterator[s
     If it was declared as `before`, only dimensions that are new, have another name, or are gone.
     """
     yield "CHART %s '' %s %s %s %s %s %d %d '' %s %s\n" % (
-        _id(chart.full_id), quoted(chart.title), quoted(chart.units), quoted(chart.family), quoted(chart.full_id),
-        chart.kind, chart.priority, every, quoted(PLUGIN), quoted(chart.group))
+        _id(chart.full_id), quoted(chart.title), quoted(chart.units), quoted(chart.family),
+        quoted(chart.context or chart.full_id), chart.kind, chart.priority, every, quoted(PLUGIN), quoted(chart.group))
     known = {dimension.id: dimension.name for dimension in before.dimensions} if before else {}
     for dimension in chart.dimensions:
         if known.pop(dimension.id, None) != dimension.name:
