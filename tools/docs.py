@@ -3,7 +3,7 @@
 
 They stand between `<!-- generated: NAME -->` and `<!-- end -->`, in the manual page between `.\\" generated: NAME` and
 `.\\" end`. `docs.py` (`make docs`) writes them; `docs.py --check` prints the documents and parts that are stale.
-tests/unit/tools/test_docs.py fails for the same ones.
+tests/unit/tools/test_docs.py fails for the same ones. packaging/metadata.yaml is written as a whole (metadata.py).
 """
 import importlib
 import os
@@ -12,9 +12,12 @@ import sys
 import textwrap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "plugin"))
+sys.path[:0] = [os.path.join(ROOT, "plugin"), os.path.join(ROOT, "tools")]
+
+import metadata  # noqa: E402
 
 from ebpf_plugin.collect import cgroups  # noqa: E402
+from ebpf_plugin.commands.charts import APPLICATION, CONNECTION, MACHINE, listed  # noqa: E402
 from ebpf_plugin.config import ebpf_conf  # noqa: E402
 from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: E402
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
@@ -26,10 +29,9 @@ from ebpf_plugin.model.chart import MODES  # noqa: E402
 DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md",
              "packaging/ebpf.plugin.1")
 PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
+METADATA = "packaging/metadata.yaml"
 STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 WIDTH = 125
-HISTOGRAM = "softirq_duration_"  # charts of one kind are one row
-VECTOR = HISTOGRAM + "VECTOR"
 
 
 def table(head, rows):
@@ -41,72 +43,31 @@ def modes_of(chart):
     return "both" if set(chart.modes) == set(MODES) else chart.modes[0]
 
 
-def context_of(chart, kind):
-    """What dashboards and alarm templates find a chart of type `kind` by."""
-    return "`%s`" % (chart.context or "%s.%s" % (kind, chart.id))
-
-
 def signed(dimension, multiplier):
     return dimension + (" (negative)" if multiplier < 0 else "")
-
-
-def of_the_machine():
-    """(group, chart) of each chart of the machine; of the histograms one stands for all."""
-    found = {}
-    for group in GROUPS:
-        for chart in group.charts:
-            if chart.id.startswith(HISTOGRAM):
-                vector = chart.id[len(HISTOGRAM):].upper()
-                chart = chart._replace(id=VECTOR, title="One chart for each VECTOR: calls by their duration in microseconds",
-                                       description=chart.description.replace(vector, "VECTOR"))
-            found.setdefault(chart.id, (group, chart))
-    return list(found.values())
-
-
-def of_connections():
-    """(group, chart) of each chart of connections; the ids of dimensions are as they end."""
-    return [(group, chart._replace(dims=tuple(
-        dim._replace(id="CONNECTION_" + dim.id if len(chart.dims) > 1 else "CONNECTION") for dim in chart.dims)))
-        for group in GROUPS for chart in group.connections]
 
 
 def charts():
     """One row for each chart of the machine and of connections."""
     return table(["group", "chart `ebpf.`", "context", "what", "unit", "dimensions", "load mode"], [
-        [group.name, chart.id, context_of(chart, "ebpf"), chart.title, chart.units,
-         ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims), modes_of(chart)]
-        for group, chart in of_the_machine() + of_connections()])
+        [each.group.name, each.chart.id, "`%s`" % each.context, each.chart.title, each.chart.units,
+         ", ".join(signed(*dimension) for dimension in each.dimensions), modes_of(each.chart)]
+        for scope in (MACHINE, CONNECTION) for each in listed() if each.scope == scope])
 
 
-def described(found):
-    """A paragraph for each chart."""
-    return "".join(textwrap.fill("- `%s`: %s" % (chart.id, chart.description), WIDTH, subsequent_indent="  ",
-                                 break_on_hyphens=False, break_long_words=False) + "\n" for _, chart in found)
-
-
-def about_charts():
-    """What each chart of the machine is about."""
-    return described(of_the_machine())
-
-
-def about_connections():
-    """The same for charts of connections."""
-    return described(of_connections())
-
-
-def about_applications():
-    """The same for charts of applications."""
-    return described([(group, chart) for group in GROUPS for chart in group.apps])
+def about(scope):
+    """A paragraph for each chart of a scope."""
+    return "".join(
+        textwrap.fill("- `%s`: %s" % (each.chart.id, each.chart.description), WIDTH, subsequent_indent="  ",
+                      break_on_hyphens=False, break_long_words=False) + "\n" for each in listed() if each.scope == scope)
 
 
 def summary():
     """One row for each group; what it counts is the first sentence of its module."""
     rows = []
     for group in GROUPS:
-        ids = [chart.id for chart in group.charts if not chart.id.startswith(HISTOGRAM)]
-        if any(chart.id.startswith(HISTOGRAM) for chart in group.charts):
-            ids.append(HISTOGRAM + "…")
-        ids += [chart.id for chart in group.connections]
+        ids = [each.chart.id.replace("VECTOR", "…") for each in listed()
+               if each.group is group and each.scope != APPLICATION]
         if ids:
             what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(".")[0]
             state = "" if group.switch.default else " (off by default)"
@@ -117,8 +78,8 @@ def summary():
 def applications():
     """One row for each chart of applications."""
     return table(["group", "chart `apps.`", "context", "what", "unit", "load mode"], [
-        [group.name, chart.id, context_of(chart, "apps"), chart.title, chart.units, modes_of(chart)]
-        for group in GROUPS for chart in group.apps])
+        [each.group.name, each.chart.id, "`%s`" % each.context, each.chart.title, each.chart.units, modes_of(each.chart)]
+        for each in listed() if each.scope == APPLICATION])
 
 
 def hooks():
@@ -219,8 +180,8 @@ def limits():
     ])
 
 
-PARTS = {"charts": charts, "about-charts": about_charts, "about-connections": about_connections,
-         "about-applications": about_applications, "summary": summary, "applications": applications, "hooks": hooks,
+PARTS = {"charts": charts, "about-charts": lambda: about(MACHINE), "about-connections": lambda: about(CONNECTION),
+         "about-applications": lambda: about(APPLICATION), "summary": summary, "applications": applications, "hooks": hooks,
          "options": options, "manual-options": manual_options, "limits": limits}
 
 
@@ -232,6 +193,18 @@ def written(text):
 def stale_parts(text):
     """The names of the parts of a document that are not as they should be."""
     return [part.group(2) for part in PART.finditer(text) if part.group(0) != written(part.group(0))]
+
+
+def whole_file(name, text):
+    """Write a file that is generated as a whole, unless with --check; [what is stale]."""
+    path, before = os.path.join(ROOT, name), ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+    if "--check" not in sys.argv:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    return ["%s: all of it" % name] if text != before else []
 
 
 def main():
@@ -247,6 +220,7 @@ def main():
         if "--check" not in sys.argv:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(written(before))
+    stale += whole_file(METADATA, metadata.text(descriptions(), default))
     if "--check" in sys.argv and stale:
         print("stale, run `make docs`: " + "; ".join(stale))
         return 1

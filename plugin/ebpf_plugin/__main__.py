@@ -14,6 +14,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Ends the process; the exit status is 2 for a mistake in the arguments."""
     args = arguments.parse(argv)
     lifecycle.on_signals()
+    if args.command == "charts":
+        from .commands import charts
+        lifecycle.exit_now(charts.show())
     try:
         with privileges.unused():
             settings = arguments.settings(args, os.environ)
