@@ -24,6 +24,9 @@ OF_GROUP = {"network viewer": "network", "service name": "network"}  # sections 
 KEYWORDS = {"file": ("open", "close", "descriptor"), "vfs": ("read", "write", "fsync", "create", "unlink"),
             "process": ("fork", "thread", "exit"), "network": ("tcp", "udp", "connection", "retransmit"),
             "softirq": ("interrupt", "latency")}
+LABELS = (("cgroup_name", "The container's name in the charts `cgroups`."),
+          ("container_id", "Its id, if its path has one."), ("runtime", "What runs it, if its path says so."),
+          ("cgroup_path", "Its control group, below the mount."))
 METHOD = ("BPF programs count events in the kernel, at trampolines (fentry and fexit), probes or tracepoints: the first "
           "that the running kernel lets the plugin use.")
 PERMISSIONS = ("Capabilities to load programs, which a launcher gives to the plugin, and which it drops when that is done: "
@@ -97,8 +100,8 @@ def _module(group, described, default):
             "folding": {"title": "Metrics", "enabled": False},
             "description": "",
             "availability": list(MODES),
-            "scopes": [_scope(group, scope) for scope in SCOPES
-                       if any(each.group is group and each.scope == scope for each in listed())],
+            "scopes": [scope for scope in [*(_scope(group, scope) for scope in SCOPES), *_cgroup_scopes(group)]
+                       if scope["metrics"]],
         },
     }
 
@@ -118,3 +121,19 @@ def _scope(group, scope):
          "chart_type": "line" if scope == MACHINE else "stacked",
          "dimensions": [{"name": dimension} for dimension, _ in each.dimensions]}
         for each in listed() if each.group is group and each.scope == scope]}
+
+
+def _cgroup_scopes(group):
+    """The charts that control groups have of what applications have."""
+    for name, description, labels, kind, dimension in (
+            ("cgroup", "With `cgroups = yes`: the charts of one container, in its menu.", LABELS, "line", None),
+            ("service", "With `cgroups = yes`: charts with a dimension for each service of the system.", (), "stacked",
+             "SERVICE")):
+        prefix = "cgroup." if kind == "line" else "services."
+        yield {"name": name, "description": description,
+               "labels": [{"name": label, "description": what} for label, what in labels],
+               "metrics": [
+                   {"name": prefix + chart.cgroup, "availability": list(chart.modes),
+                    "description": "%s. %s" % (chart.title, chart.description), "unit": chart.units, "chart_type": kind,
+                    "dimensions": [{"name": dimension or chart.units.partition("/")[0]}]}
+                   for chart in group.apps if chart.cgroup]}

@@ -13,6 +13,10 @@ from ..outputs import netdata
 
 MACHINE, CONNECTION, APPLICATION = SCOPES = ("machine", "connection", "application")
 INDENT = "    "
+OF_CGROUPS = (
+    "With `cgroups = yes`, what the charts apps.… show of an application is shown of control groups as well (but not "
+    "task_close and bandwidth_tcp_retransmit): cgroups.… have a dimension for each unit and container, services.… (contexts "
+    "services.…) one for each service of the system, and cgroup_NAME.… (contexts cgroup.…) are the charts of one container.")
 
 
 class Listed(NamedTuple):
@@ -76,6 +80,8 @@ def _lines(charts: list[Listed], width: int) -> Iterator[str]:
         text = "%s. %s" % (chart.chart.title, chart.chart.description)
         yield from textwrap.wrap(text + _when(chart), width, initial_indent=INDENT, subsequent_indent=INDENT,
                                  break_on_hyphens=False, break_long_words=False)
+    yield ""
+    yield from textwrap.wrap(OF_CGROUPS, width, break_on_hyphens=False)
 
 
 def _cells(chart: Listed) -> tuple[str, ...]:

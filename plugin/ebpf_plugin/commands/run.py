@@ -14,7 +14,7 @@ from ..load import loader, running_processes
 from ..load.loader import Loaded
 from ..load.plan import Plan
 from ..model import declared
-from ..model.select import select_application_charts, select_charts
+from ..model.select import select_application_charts, select_cgroup_charts, select_charts
 from ..outputs import netdata, netdata_protocol
 
 
@@ -67,7 +67,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
                          "charts": of_applications, "processes": settings.processes}
     if plan.cgroup_mount and "cgroup_rows" in loaded.tables:
         state["cgroups"] = {"mount": plan.cgroup_mount, "first": loaded.values["APP_ROWS"],
-                            "tables": loaded.tables, "charts": of_applications}
+                            "tables": loaded.tables, "for_agent": not args.debug,
+                            "charts": declared.pack(select_cgroup_charts(plan.groups, settings.mode, loaded.hooks))}
     return state
 
 

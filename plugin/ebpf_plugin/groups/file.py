@@ -66,19 +66,21 @@ FILE = Group(
         per_application(
             "file_open", "Files opened", "calls/s", ("open_calls",),
             "Calls of open, openat, openat2 and creat of the application's processes, failed ones included. This is not how "
-            "many files are open. A rise without more work often is a program that looks for files again and again."),
+            "many files are open. A rise without more work often is a program that looks for files again and again.",
+            cgroup="fd_open"),
         per_application(
             "file_open_error", "Calls to open a file that failed", "calls/s", ("open_errors",),
             "Calls of open, openat, openat2 and creat that returned an error. Some are normal: programs look for a file in "
             "one directory after the other. A rise means files or permissions that are missing, or a limit of open files "
-            "that is reached.", modes=(RETURN,)),
+            "that is reached.", modes=(RETURN,), cgroup="fd_open_error"),
         per_application(
             "file_closed", "Descriptors closed", "calls/s", CLOSES,
             "Calls of close of the application's processes: of files, and of sockets and pipes as well. close_range, and "
-            "what the kernel closes when a process ends, are not counted."),
+            "what the kernel closes when a process ends, are not counted.", cgroup="fd_close"),
         per_application(
             "file_close_error", "Calls to close a descriptor that failed", "calls/s", CLOSE_ERRORS,
             "Calls of close that returned an error. Nearly always the descriptor was not open, which is a mistake in a "
-            "program: some day it may close a file that another part of the program has opened.", modes=(RETURN,)),
+            "program: some day it may close a file that another part of the program has opened.",
+            modes=(RETURN,), cgroup="fd_close_error"),
     ),
 )

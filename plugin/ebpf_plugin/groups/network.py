@@ -40,9 +40,10 @@ def pair(chart: str, title: str, units: str, protocol: str, counter: str, descri
               Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
 
-def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str, context: str = "") -> Chart:
+def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str, context: str = "",
+            cgroup: str = "") -> Chart:
     """A chart of applications, in the family of the network."""
-    return per_application(chart, title, units, counters, description, family="ebpf net", context=context)
+    return per_application(chart, title, units, counters, description, family="ebpf net", context=context, cgroup=cgroup)
 
 
 def of_connections(chart: str, title: str, units: str, unit: str, description: str) -> Chart:
@@ -243,31 +244,33 @@ NETWORK = Group(
         20083,
         of_apps("bandwidth_sent", "Bytes sent by TCP and UDP", "bytes/s", ("tcp_send_bytes", "udp_send_bytes"),
                 "Bytes that the application's processes gave to TCP and UDP, loopback included. Headers, retransmissions "
-                "and other protocols are not counted.", "apps.total_bandwidth_sent"),
+                "and other protocols are not counted.", "apps.total_bandwidth_sent", cgroup="net_bytes_send"),
         of_apps("bandwidth_recv", "Bytes received by TCP and UDP", "bytes/s", ("tcp_recv_bytes", "udp_recv_bytes"),
                 "Bytes that the application's processes took from TCP and UDP, loopback included. What has arrived and was "
-                "not read, headers and other protocols are not counted.", "apps.total_bandwidth_recv"),
+                "not read, headers and other protocols are not counted.", "apps.total_bandwidth_recv",
+                cgroup="net_bytes_recv"),
         of_apps("bandwidth_tcp_send", "TCP calls that send", "calls/s", ("tcp_send_calls",),
                 "Calls of tcp_sendmsg of the application's processes, failed ones included. A call is not a packet. A rise "
-                "of calls without a rise of bytes is a program that sends in small pieces."),
+                "of calls without a rise of bytes is a program that sends in small pieces.", cgroup="net_tcp_send"),
         of_apps("bandwidth_tcp_recv", "TCP calls that receive", "calls/s", ("tcp_recv_calls",),
                 "Calls of tcp_recvmsg of the application's processes, failed ones included. Those that found nothing to "
-                "read (EAGAIN) are among them. A rise of calls without a rise of bytes is a program that asks too often."),
+                "read (EAGAIN) are among them. A rise of calls without a rise of bytes is a program that asks too often.",
+                cgroup="net_tcp_recv"),
         of_apps("bandwidth_tcp_retransmit", "TCP packets retransmitted", "packets/s", ("tcp_retransmits",),
                 "Packets that TCP sent again, in the application whose socket it is. Connections that were accepted by a "
                 "listener which existed before the plugin started are in `other`. A rise means packets that are lost on the "
                 "way to this application's peers."),
         of_apps("bandwidth_udp_send", "UDP calls that send", "calls/s", ("udp_send_calls",),
                 "Calls of udp_sendmsg of the application's processes, failed ones included. For a program that resolves "
-                "names, a rise often means that its answers do not come."),
+                "names, a rise often means that its answers do not come.", cgroup="net_udp_send"),
         of_apps("bandwidth_udp_recv", "UDP calls that receive", "calls/s", ("udp_recv_calls",),
                 "Calls of udp_recvmsg of the application's processes, failed ones included. Datagrams that arrive and are "
-                "not read are not counted."),
+                "not read are not counted.", cgroup="net_udp_recv"),
         of_apps("outbound_conn_v4", "Outbound TCP connections begun, IPv4", "connections/s", ("connects_v4",),
                 "Calls of connect that sent a connection request to an IPv4 address. Whether the peer answers is not known "
-                "then. A rise without more work often is a program that connects for each request."),
+                "then. A rise without more work often is a program that connects for each request.", cgroup="net_conn_ipv4"),
         of_apps("outbound_conn_v6", "Outbound TCP connections begun, IPv6", "connections/s", ("connects_v6",),
                 "Calls of connect that sent a connection request to an IPv6 address. Whether the peer answers is not known "
-                "then. A rise without more work often is a program that connects for each request."),
+                "then. A rise without more work often is a program that connects for each request.", cgroup="net_conn_ipv6"),
     ),
 )

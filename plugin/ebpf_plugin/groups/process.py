@@ -119,11 +119,11 @@ PROCESS = Group(
         per_application(
             "process_create", "Processes created", "processes/s", ("processes",),
             "New processes, in the application of the process that created them. Programs that replace a process by exec "
-            "are not counted. A rise often is a script that starts programs in a loop."),
+            "are not counted. A rise often is a script that starts programs in a loop.", cgroup="process_create"),
         per_application(
             "thread_create", "Threads created", "threads/s", ("threads",),
             "New tasks in an existing thread group. A program that creates threads all the time pays for it: a pool of "
-            "threads would not."),
+            "threads would not.", cgroup="thread_create"),
         per_application(
             "task_close", "Tasks released", "tasks/s", ("releases",),
             "Processes and threads whose last traces the kernel has removed, in the application that they were in. By the "
@@ -132,13 +132,13 @@ PROCESS = Group(
         per_application(
             "task_exit", "Tasks ended", "tasks/s", ("exits",),
             "Processes and threads that end, in do_exit: by themselves, or by a signal. A service whose tasks end and are "
-            "created anew all the time may be crashing."),
+            "created anew all the time may be crashing.", cgroup="task_exit"),
         per_application(
             "task_error", "Processes and threads that could not be created", "calls/s",
             ("process_errors", "thread_errors"),
             "Calls of fork, vfork, clone and clone3 that returned an error. On a healthy machine there are next to none: "
             "those that a signal interrupted, which are begun again. A rise means that a limit is reached (ulimit -u, "
             "pids.max of a control group, kernel.pid_max), or memory.",
-            modes=(RETURN,)),
+            modes=(RETURN,), cgroup="task_error"),
     ),
 )

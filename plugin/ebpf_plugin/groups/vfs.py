@@ -159,54 +159,59 @@ VFS = Group(
         per_application(
             "vfs_read_call", "VFS reads", "calls/s", READS,
             "Calls of vfs_read and vfs_readv of the application's processes, failed ones included. " + UNSEEN +
-            " " + NOT_THE_DISK),
+            " " + NOT_THE_DISK, cgroup="vfs_read"),
         per_application(
             "vfs_write_call", "VFS writes", "calls/s", WRITES,
             "Calls of vfs_write and vfs_writev of the application's processes, failed ones included. " + UNSEEN +
-            " " + NOT_THE_DISK),
+            " " + NOT_THE_DISK, cgroup="vfs_write"),
         per_application(
             "vfs_read_bytes", "Bytes read through VFS", "bytes/s", READ_BYTES,
-            "Bytes that vfs_read and vfs_readv have given to the application's processes. " + UNSEEN + " " + NOT_THE_DISK),
+            "Bytes that vfs_read and vfs_readv have given to the application's processes. " + UNSEEN + " " + NOT_THE_DISK,
+            cgroup="vfs_read_bytes"),
         per_application(
             "vfs_write_bytes", "Bytes written through VFS", "bytes/s", WRITE_BYTES,
             "Bytes that vfs_write and vfs_writev have taken from the application's processes. " + UNSEEN +
-            " What is written is in memory first, so this is not the load of a disk."),
+            " What is written is in memory first, so this is not the load of a disk.", cgroup="vfs_write_bytes"),
         per_application(
             "vfs_read_error", "VFS reads that failed", "calls/s", READ_ERRORS,
             "Calls of vfs_read and vfs_readv that returned an error. Some are normal: EAGAIN says that there is nothing to "
-            "read yet. A rise may be a disk that fails, or a connection that is gone.", modes=(RETURN,)),
+            "read yet. A rise may be a disk that fails, or a connection that is gone.",
+            modes=(RETURN,), cgroup="vfs_read_error"),
         per_application(
             "vfs_write_error", "VFS writes that failed", "calls/s", WRITE_ERRORS,
             "Calls of vfs_write and vfs_writev that returned an error. Some are normal: EAGAIN says that there is no room "
-            "yet. A rise may be a full disk, or a reader that is gone (EPIPE).", modes=(RETURN,)),
+            "yet. A rise may be a full disk, or a reader that is gone (EPIPE).", modes=(RETURN,), cgroup="vfs_write_error"),
         per_application(
             "vfs_open", "Files opened in VFS", "calls/s", ("vfs_open_calls",),
             "Calls of vfs_open, for a file that was found. By the tracepoint method, system calls that open are counted "
-            "instead, found or not."),
+            "instead, found or not.", cgroup="vfs_open"),
         per_application(
             "vfs_open_error", "Files that VFS could not open", "calls/s", ("vfs_open_errors",),
             "Calls of vfs_open that returned an error; by the tracepoint method, system calls that open and failed. " +
             BAD_OPENS,
-            modes=(RETURN,)),
+            modes=(RETURN,), cgroup="vfs_open_error"),
         per_application(
             "vfs_create", "Files created", "calls/s", CREATES,
             "Calls of vfs_create, and of vfs_open for a file that open has just created. By the tracepoint method it is "
-            "system calls that may create a file, even if it exists. Directories, links and sockets are not counted."),
+            "system calls that may create a file, even if it exists. Directories, links and sockets are not counted.",
+            cgroup="vfs_create"),
         per_application(
             "vfs_create_error", "Files that could not be created", "calls/s", CREATE_ERRORS,
             "Calls of vfs_create that returned an error; by the tracepoint method, system calls that should create a file "
-            "and failed. A rise means a full disk, a permission that is missing, or a quota.", modes=(RETURN,)),
+            "and failed. A rise means a full disk, a permission that is missing, or a quota.",
+            modes=(RETURN,), cgroup="vfs_create_error"),
         per_application(
             "file_deleted", "Calls to delete a file", "calls/s", UNLINKS,
             "Calls of vfs_unlink, by unlink and unlinkat. Directories are not counted. A rise often is a program that works "
-            "with temporary files."),
+            "with temporary files.", cgroup="vfs_unlink"),
         per_application(
             "vfs_fsync", "Calls of fsync and fdatasync", "calls/s", FSYNCS,
             "System calls by which a program waits until its file is on the disk. sync, msync and files opened with O_SYNC "
-            "are not counted. Each one can take milliseconds, in which the program does nothing else."),
+            "are not counted. Each one can take milliseconds, in which the program does nothing else.", cgroup="vfs_fsync"),
         per_application(
             "vfs_fsync_error", "Calls of fsync and fdatasync that failed", "calls/s", FSYNC_ERRORS,
             "System calls by which a program waits until its file is on the disk, and that returned an error. EINVAL is "
-            "harmless: a pipe or a terminal cannot be synchronized. Anything else may be lost data.", modes=(RETURN,)),
+            "harmless: a pipe or a terminal cannot be synchronized. Anything else may be lost data.",
+            modes=(RETURN,), cgroup="vfs_fsync_error"),
     ),
 )

@@ -26,6 +26,9 @@ class Chart(NamedTuple):
     `context` is what dashboards and alarm templates group charts by; "" is type and id. The contexts of Netdata's own plugin
     (1.37.1 to 2.10) stand for the same things here.
 
+    `cgroup` is, of a chart of applications, the end of the contexts of the charts of control groups that show the same
+    (`cgroup.fd_open`, `services.fd_open`); "" if there are none.
+
     `description` is for people: two to four plain sentences on what it counts, at which point of the kernel, what it does
     not see, what a rise means. The collector does not hold it.
 
@@ -42,6 +45,7 @@ class Chart(NamedTuple):
     modes: tuple[str, ...] = MODES
     description: str = ""
     context: str = ""
+    cgroup: str = ""
 
 
 def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
@@ -50,7 +54,8 @@ def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
 
 
 def per_application(chart: str, title: str, units: str, counters: tuple[str, ...], description: str,
-                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES, context: str = "") -> Chart:
+                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES, context: str = "",
+                    cgroup: str = "") -> Chart:
     """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
     return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description, context=context,
-                 dims=(Dimension("application", counters),))
+                 dims=(Dimension("application", counters),), cgroup=cgroup)

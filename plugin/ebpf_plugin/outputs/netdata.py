@@ -47,6 +47,9 @@ class Netdata:
         for chart, values in sample:
             full_id = chart.full_id
             before = self._declared.get(full_id)
+            if not chart.dimensions:
+                self._forget(chart, before, declarations)
+                continue
             if before is not chart:
                 if before is not None and before == chart:
                     self._declared[full_id] = chart
@@ -58,6 +61,13 @@ class Netdata:
                 self._sent[full_id] = now
                 blocks.append(block)
         write("".join(declarations + blocks) or protocol.KEEP_ALIVE)
+
+    def _forget(self, chart: Chart, before: Chart | None, declarations: list[str]) -> None:
+        """A chart that has no dimensions any more is gone."""
+        if before is not None:
+            declarations.append(protocol.gone(chart, self._every))
+            del self._declared[chart.full_id], self._formats[chart.full_id]
+            self._sent.pop(chart.full_id, None)
 
     def _declare(self, chart: Chart, before: Chart | None, values: tuple[int | None, ...],
                  declarations: list[str]) -> tuple[int | None, ...]:

@@ -217,7 +217,7 @@ def test_what_the_sources_make_of_rows(monkeypatch, tmp_path, apps, first):
         "apps": apps, "connections": None, "charts": (), "programs": {}, "events": (), "every": 1, "ticks": 1,
         "host": first if apps else 1, "maps": {"toy": (3, 2, 128), **({"apps": (4, 3, 1)} if apps else {})},
         "cgroups": {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first,
-                    "mount": str(tmp_path)}}))
+                    "for_agent": False, "mount": str(tmp_path)}}))
     monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: trial()))
     monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
     monkeypatch.setattr(daemon.ticker, "Ticker", lambda *_, **__: SimpleNamespace(wait=lambda: None))

@@ -470,7 +470,10 @@ def test_what_loader_and_collector_get_of_control_groups(grouped, said, capfd):
     found = states[0]["cgroups"]
     assert (found["mount"], found["first"]) == ("/sys/fs/cgroup/unified", 3)
     assert (found["tables"]["cgroup_rows"], found["tables"]["cgroups_asked"]) == (98, 99)
-    assert found["charts"] == states[0]["apps"]["charts"] and said == []
+    of_applications, of_cgroups = ({chart.id for chart in declared.unpack(state["charts"])}
+                                   for state in (states[0]["apps"], found))
+    assert of_applications - of_cgroups == {"task_close", "bandwidth_tcp_retransmit"} and said == []
+    assert found["for_agent"]
     # they are declared when the first tick is shown
     assert "CHART cgroups." not in capfd.readouterr().out
 

@@ -4,7 +4,7 @@ import pytest
 
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.model.group import TRACEPOINT
-from ebpf_plugin.model.select import select_application_charts, select_charts
+from ebpf_plugin.model.select import select_application_charts, select_cgroup_charts, select_charts
 from ebpf_plugin.outputs import netdata_protocol
 
 # What Netdata's own plugin prints (1.37.1, which has no other context than a chart's id; and 2.10.3 for the machine).
@@ -57,6 +57,22 @@ def test_every_chart_of_netdata_s_own_plugin_is_found_by_its_context():
 def test_charts_of_one_context_show_the_same_things(context, charts):
     assert len({(chart.units, chart.family) for chart in charts}) == 1
     assert len(charts) == (10 if context == "ebpf.softirq_duration" else 1)
+
+
+# collectors/ebpf.plugin/*.h of 1.37.1: NETDATA_CGROUP_..._CONTEXT; services.… end alike. Not here: those of what happens in
+# no control group (task_close, net_retransmit).
+OF_CGROUPS = set("""
+    fd_open fd_open_error fd_close fd_close_error
+    vfs_unlink vfs_write vfs_write_error vfs_read vfs_read_error vfs_write_bytes vfs_read_bytes vfs_create vfs_create_error
+    vfs_open vfs_open_error vfs_fsync vfs_fsync_error
+    process_create thread_create task_exit task_error
+    net_conn_ipv4 net_conn_ipv6 net_bytes_recv net_bytes_send net_tcp_recv net_tcp_send net_udp_recv net_udp_send
+""".split())
+
+
+def test_contexts_of_control_groups():
+    found = [chart.context for chart in select_cgroup_charts(GROUPS, "return", EVERYTHING)]
+    assert set(found) == OF_CGROUPS and len(found) == len(OF_CGROUPS)
 
 
 def test_ids_and_types_are_those_of_always():

@@ -80,7 +80,9 @@ def test_every_context_is_listed_once_with_a_unit_and_a_description(found):
     metrics = [metric for module in found["modules"] for metric in at(module, "metrics.scopes.metrics")]
     names = [metric["name"] for metric in metrics]
     assert sorted(set(names)) == sorted(names)
-    assert set(names) == {each.context for each in docs.listed()}
+    of_cgroups = {kind + chart.cgroup for group in GROUPS for chart in group.apps if chart.cgroup
+                  for kind in ("cgroup.", "services.")}
+    assert set(names) == {each.context for each in docs.listed()} | of_cgroups
     assert all(metric["unit"] and metric["dimensions"] and len(metric["description"]) > 50 for metric in metrics)
 
 
