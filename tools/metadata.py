@@ -11,6 +11,7 @@ import yaml
 from ebpf_plugin.commands.charts import APPLICATION, CONNECTION, MACHINE, listed
 from ebpf_plugin.config.options import OPTIONS
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.plugin import PLUGIN
 from ebpf_plugin.model.chart import MODES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -38,7 +39,7 @@ COSTS = "Each event costs some processor time: packaging/docs/costs.md has measu
 
 def text(described, default):
     """The whole file. described: {(section, key): what an option does}; default(option): its default, as a text."""
-    modules = [_module(group, described, default) for group in GROUPS if group.charts]
+    modules = [_module(group, described, default) for group in (*GROUPS, PLUGIN) if group.charts]
     return "# written by tools/docs.py (make docs)\n" + yaml.safe_dump(
         {"plugin_name": "ebpf.plugin", "modules": modules}, sort_keys=False, allow_unicode=True, width=120)
 
@@ -54,7 +55,7 @@ def alerts():
 
 
 def _module(group, described, default):
-    what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(" Pairs with")[0].strip()
+    what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(".")[0] + "."
     off = "" if group.switch.default else " It is off by default."
     contexts = {each.context for each in listed() if each.group is group}
     return {

@@ -7,6 +7,7 @@ import textwrap
 from typing import Iterator, NamedTuple
 
 from ..groups import GROUPS
+from ..groups.plugin import PLUGIN
 from ..model.chart import MODES, Chart
 from ..model.group import Group
 from ..outputs import netdata
@@ -43,6 +44,7 @@ def listed() -> Iterator[Listed]:
         for chart in group.apps:
             full_id = "apps." + chart.id
             yield Listed(group, chart, APPLICATION, full_id, chart.context or full_id, (("APPLICATION", 1),))
+    yield from (_of_machine(PLUGIN, chart) for chart in PLUGIN.charts)
 
 
 def _of_machine(group: Group, chart: Chart) -> Listed:

@@ -247,8 +247,9 @@ def test_a_hook_that_is_missing_is_told_once(machine, said, capfd):
     machine((1, 0, 2), (3, 0, 4), (5, 0, 6), out=None)
     assert run(["--ticks", "2"], TOY) == 0
     assert said == ["toy: out is not shown: "]
-    declared = [line for line in capfd.readouterr().out.splitlines() if line.startswith("DIMENSION")]
-    assert [line.split()[1] for line in declared] == ["in"]
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("DIMENSION")] == ["in", "attached", "missing", "missed"]
+    assert "SET attached = 1" in lines and "SET missing = 1" in lines
 
 
 def test_from_the_declaration_to_the_last_tick(machine, said, capfd):

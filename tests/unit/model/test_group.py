@@ -8,6 +8,7 @@ import pytest
 from ebpf_plugin.collect import connections
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.groups.plugin import PLUGIN
 from ebpf_plugin.groups.rows import TABLES
 from ebpf_plugin.model.chart import ENTRY, MODES
 from ebpf_plugin.model.group import ATTACH_METHODS, hook_of
@@ -71,7 +72,7 @@ def sentences(text):
     return re.split(r"(?<=\.) ", text)
 
 
-@every_group
+@pytest.mark.parametrize("group", (*GROUPS, PLUGIN), ids=lambda group: group.name)
 def test_descriptions_are_a_few_short_sentences(group):
     for chart in all_charts(group):
         parts = sentences(chart.description)
@@ -80,7 +81,7 @@ def test_descriptions_are_a_few_short_sentences(group):
         assert chart.description == " ".join(chart.description.split()), chart.id
 
 
-@every_group
+@pytest.mark.parametrize("group", (*GROUPS, PLUGIN), ids=lambda group: group.name)
 def test_titles_and_units_say_what_is_counted(group):
     """VFS is not the disk, a package is no packet, and nothing is only a difference."""
     for chart in all_charts(group):
@@ -115,11 +116,11 @@ def test_every_c_file_and_module_of_a_group_is_in_the_registry():
     folder = os.path.join("plugin", "ebpf_plugin", "groups")
     for where, ending in (("bpf", ".c"), (folder, ".py")):
         names = {name[:-len(ending)] for name in os.listdir(os.path.join(ROOT, where)) if name.endswith(ending)}
-        assert names - {"__init__", "rows"} == {group.name for group in GROUPS}
+        assert names - {"__init__", "rows", "plugin"} == {group.name for group in GROUPS}
 
 
 def test_priorities_are_unique_and_follow_the_order_of_the_registry():
-    machine = [chart.priority for group in GROUPS for chart in group.charts + group.connections]
+    machine = [chart.priority for group in (*GROUPS, PLUGIN) for chart in group.charts + group.connections]
     applications = [chart.priority for group in GROUPS for chart in group.apps]
     for places in (machine, applications):
         assert places == sorted(set(places)) and places[0] > 0

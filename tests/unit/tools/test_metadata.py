@@ -8,6 +8,7 @@ import yaml
 
 from ebpf_plugin.config.options import OPTIONS
 from ebpf_plugin.groups import GROUPS
+from ebpf_plugin.groups.plugin import PLUGIN
 
 TOOLS = os.path.join(ROOT, "tools")
 sys.path.insert(0, TOOLS)
@@ -73,7 +74,7 @@ def test_every_key_that_is_needed_is_there(found):
 
 def test_modules_are_the_groups_with_charts(found):
     assert [module["meta"]["module_name"] for module in found["modules"]] == [
-        group.name for group in GROUPS if group.charts]
+        group.name for group in GROUPS if group.charts] + [PLUGIN.name]
 
 
 def test_every_context_is_listed_once_with_a_unit_and_a_description(found):
