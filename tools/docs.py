@@ -180,9 +180,15 @@ def limits():
     ])
 
 
+def alerts():
+    """One row for each alert."""
+    return table(["alert", "context", "what"], [["`%s`" % name, "`%s`" % context, info]
+                                                for name, context, info in metadata.alerts()])
+
+
 PARTS = {"charts": charts, "about-charts": lambda: about(MACHINE), "about-connections": lambda: about(CONNECTION),
          "about-applications": lambda: about(APPLICATION), "summary": summary, "applications": applications, "hooks": hooks,
-         "options": options, "manual-options": manual_options, "limits": limits}
+         "options": options, "manual-options": manual_options, "limits": limits, "alerts": alerts}
 
 
 def written(text):

@@ -45,13 +45,11 @@ def text(described, default):
 
 
 def alerts():
-    """[(name, context or chart, the line `info`)] of packaging/health.d/ebpf.conf."""
-    if not os.path.exists(ALERTS):
-        return []
+    """[(name, context, the line `info`)] of packaging/health.d/ebpf.conf, without those that only count for others."""
     with open(ALERTS, encoding="utf-8") as file:
-        blocks = re.split(r"\n\s*\n", re.sub(r"(?m)^\s*#.*\n?", "", file.read()))
-    found = [dict(re.findall(r"(?m)^ *(template|alarm|on|info): *(.*)$", block.replace("\\\n", " "))) for block in blocks]
-    return [(each.get("template") or each["alarm"], each["on"], " ".join(each["info"].split())) for each in found if each]
+        blocks = re.split(r"\n\s*\n", re.sub(r"(?m)^ *#.*\n", "", file.read()))
+    found = [dict(re.findall(r"(?m)^ *(template|on|warn|info): *(.*)$", block.replace("\\\n", " "))) for block in blocks]
+    return [(each["template"], each["on"], " ".join(each["info"].split())) for each in found if "warn" in each]
 
 
 def _module(group, described, default):

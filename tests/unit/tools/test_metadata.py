@@ -87,6 +87,12 @@ def test_every_context_is_listed_once_with_a_unit_and_a_description(found):
     assert all(metric["unit"] and metric["dimensions"] and len(metric["description"]) > 50 for metric in metrics)
 
 
+def test_every_alert_is_with_the_module_of_its_context(found):
+    named = {alert["name"]: alert["metric"] for module in found["modules"] for alert in module["alerts"]}
+    assert named == {name: context for name, context, _ in metadata.alerts()} and len(named) == 6
+    assert all(info.endswith(".") for _, _, info in metadata.alerts())
+
+
 def test_every_option_is_with_a_module(found):
     named = {each["name"] for module in found["modules"] for each in at(module, "setup.configuration.options.list")}
     assert named == {"[%s] %s" % (option.section, option.key) for option in OPTIONS}
