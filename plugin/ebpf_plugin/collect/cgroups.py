@@ -77,9 +77,10 @@ class Cgroups:
 
     def _container(self, series: Series) -> tuple[str, Labels] | None:
         """(the type of its own charts, their labels); None for what is no container."""
-        place: Any = series.key
-        name, kind, shown = place
-        return ("cgroup_" + shown, (("cgroup_name", name), *self._labels[place])) if kind == cgroup_names.CONTAINER else None
+        name, kind, shown = series.key
+        if kind != cgroup_names.CONTAINER:
+            return None
+        return "cgroup_" + shown, (("cgroup_name", name), *self._labels[series.key])
 
     def read(self) -> None:
         """Only try whether all that is done here is allowed. Raises OSError."""
@@ -107,7 +108,7 @@ class Cgroups:
                 self._rescan()
         except OSError as error:
             log.once(log.ERROR, "cannot place control groups: %s; they count as `other`" % error.strerror)
-        sample = [chart.values() for chart in self._charts if counters.get(chart.chart.group) is not None]
+        sample: Sample = [chart.values() for chart in self._charts if counters.get(chart.chart.group) is not None]
         if self._containers is not None:
             sample += self._containers.values({group for group, read in counters.items() if read is not None})
         return sample
@@ -189,8 +190,7 @@ class Cgroups:
 
 
 def _kind(series: Series) -> str:
-    place: Any = series.key
-    return str(place[1])
+    return str(series.key[1])
 
 
 def _of_container(chart: declared.Chart) -> declared.Chart:
@@ -199,7 +199,7 @@ def _of_container(chart: declared.Chart) -> declared.Chart:
                           priority=chart.priority + IN_CONTAINERS)
 
 
-def _describe(place: Any) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _describe(place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     name = place[0]
     id = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:140]
     return id or "other", name or "other", (("cgroup", name or "other"),)
