@@ -14,10 +14,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Ends the process; the exit status is 2 for a mistake in the arguments."""
     args = arguments.parse(argv)
     lifecycle.on_signals()
-    if args.command == "charts":
-        from .commands import charts
-        lifecycle.exit_now(charts.show())
     try:
+        if args.command == "charts":
+            from .commands import charts
+            lifecycle.exit_now(charts.show())
         with privileges.unused():
             settings = arguments.settings(args, os.environ)
         planned = plan.make(settings, args.config, os.environ)

@@ -55,3 +55,16 @@ def test_what_is_not_there_by_default_is_said(monkeypatch):
     assert words.count("Only with `ebpf load mode = return`.") == sum(
         chart.modes == ("return",) for group in GROUPS for chart in group.charts + group.apps)
     assert words.count("Only with `softirq = yes`.") == 3
+
+
+@pytest.mark.parametrize("into, said, status", [
+    ("/dev/full", "cannot write to stdout: No space left on device\n", 1), (None, "", 0)])
+def test_who_does_not_listen_gets_no_traceback(into, said, status):
+    """A full disk, and a pipe whose reader has gone."""
+    reading, writing = os.pipe() if into is None else (os.open("/dev/null", os.O_RDONLY), os.open(into, os.O_WRONLY))
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-I", PLUGIN, "charts"], stdout=writing, stderr=subprocess.PIPE, text=True,
+                          check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr[-len(said):] if said else done.stderr) == (status, said)
+    assert "Traceback" not in done.stderr
