@@ -35,6 +35,7 @@ class Agent:
     def __init__(self):
         self.charts, self.declared, self.sums, self.falls = {}, [], {}, []
         self._chart = self._open = None
+        self._labels = False
 
     def take(self, text):
         for line in text.splitlines(True):
@@ -58,6 +59,14 @@ class Agent:
         _, last, _ = self._chart.get(name, (None, None, None))
         self._chart[name] = [shown or name, last, "obsolete" in options]
         self.declared.append(name)
+
+    def _take_clabel(self, name, value, source):
+        assert self._chart is not None and self._open is None and name and source == "1"
+        self._labels = True
+
+    def _take_clabel_commit(self):
+        assert self._labels, "1.37.1 stops a plugin that commits no label"
+        self._labels = False
 
     def _take_begin(self, name, microseconds=None):
         assert self._open is None and name in self.charts, name

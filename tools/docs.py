@@ -3,7 +3,7 @@
 
 They stand between `<!-- generated: NAME -->` and `<!-- end -->`, in the manual page between `.\\" generated: NAME` and
 `.\\" end`. `docs.py` (`make docs`) writes them; `docs.py --check` prints the documents and parts that are stale.
-tests/unit/tools/test_docs.py fails for the same ones.
+tests/unit/tools/test_docs.py fails for the same ones. packaging/metadata.yaml is written as a whole (metadata.py).
 """
 import importlib
 import os
@@ -12,9 +12,12 @@ import sys
 import textwrap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "plugin"))
+sys.path[:0] = [os.path.join(ROOT, "plugin"), os.path.join(ROOT, "tools")]
 
-from ebpf_plugin.collect import cgroups, connections  # noqa: E402
+import metadata  # noqa: E402
+
+from ebpf_plugin.collect import cgroups  # noqa: E402
+from ebpf_plugin.commands.charts import APPLICATION, CONNECTION, MACHINE, listed  # noqa: E402
 from ebpf_plugin.config import ebpf_conf  # noqa: E402
 from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: E402
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
@@ -26,9 +29,9 @@ from ebpf_plugin.model.chart import MODES  # noqa: E402
 DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md",
              "packaging/ebpf.plugin.1")
 PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
+METADATA = "packaging/metadata.yaml"
 STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 WIDTH = 125
-HISTOGRAM = "softirq_duration_"  # charts of one kind are one row
 
 
 def table(head, rows):
@@ -45,35 +48,26 @@ def signed(dimension, multiplier):
 
 
 def charts():
-    """One row for each chart of the machine."""
-    rows, seen = [], False
-    for group in GROUPS:
-        for chart in group.charts:
-            name = chart.id
-            if name.startswith(HISTOGRAM):
-                if seen:
-                    continue
-                name, seen = HISTOGRAM + "VECTOR", True
-            title = chart.title
-            if name != chart.id:
-                title = "One chart for each VECTOR: calls by their duration in microseconds"
-            dims = ", ".join(signed(dim.id, dim.multiplier) for dim in chart.dims)
-            rows.append([group.name, name, title, chart.units, dims, modes_of(chart)])
-    for id_, title, units, _, _, measures in connections.CHARTS:
-        dims = ", ".join(signed("CONNECTION" + end, multiplier) for _, end, multiplier in measures)
-        rows.append(["network", id_, title, units, dims, "both"])
-    return table(["group", "chart `ebpf.`", "what", "unit", "dimensions", "load mode"], rows)
+    """One row for each chart of the machine and of connections."""
+    return table(["group", "chart `ebpf.`", "context", "what", "unit", "dimensions", "load mode"], [
+        [each.group.name, each.chart.id, "`%s`" % each.context, each.chart.title, each.chart.units,
+         ", ".join(signed(*dimension) for dimension in each.dimensions), modes_of(each.chart)]
+        for scope in (MACHINE, CONNECTION) for each in listed() if each.scope == scope])
+
+
+def about(scope):
+    """A paragraph for each chart of a scope."""
+    return "".join(
+        textwrap.fill("- `%s`: %s" % (each.chart.id, each.chart.description), WIDTH, subsequent_indent="  ",
+                      break_on_hyphens=False, break_long_words=False) + "\n" for each in listed() if each.scope == scope)
 
 
 def summary():
     """One row for each group; what it counts is the first sentence of its module."""
     rows = []
     for group in GROUPS:
-        ids = [chart.id for chart in group.charts if not chart.id.startswith(HISTOGRAM)]
-        if any(chart.id.startswith(HISTOGRAM) for chart in group.charts):
-            ids.append(HISTOGRAM + "…")
-        if group.name == "network":
-            ids += [chart[0] for chart in connections.CHARTS]
+        ids = [each.chart.id.replace("VECTOR", "…") for each in listed()
+               if each.group is group and each.scope != APPLICATION]
         if ids:
             what = importlib.import_module("ebpf_plugin.groups." + group.name).__doc__.split(".")[0]
             state = "" if group.switch.default else " (off by default)"
@@ -83,8 +77,9 @@ def summary():
 
 def applications():
     """One row for each chart of applications."""
-    return table(["group", "chart `apps.`", "what", "unit", "load mode"], [
-        [group.name, chart.id, chart.title, chart.units, modes_of(chart)] for group in GROUPS for chart in group.apps])
+    return table(["group", "chart `apps.`", "context", "what", "unit", "load mode"], [
+        [each.group.name, each.chart.id, "`%s`" % each.context, each.chart.title, each.chart.units, modes_of(each.chart)]
+        for each in listed() if each.scope == APPLICATION])
 
 
 def hooks():
@@ -185,8 +180,15 @@ def limits():
     ])
 
 
-PARTS = {"charts": charts, "summary": summary, "applications": applications, "hooks": hooks, "options": options,
-         "manual-options": manual_options, "limits": limits}
+def alerts():
+    """One row for each alert."""
+    return table(["alert", "context", "what"], [["`%s`" % name, "`%s`" % context, info]
+                                                for name, context, info in metadata.alerts()])
+
+
+PARTS = {"charts": charts, "about-charts": lambda: about(MACHINE), "about-connections": lambda: about(CONNECTION),
+         "about-applications": lambda: about(APPLICATION), "summary": summary, "applications": applications, "hooks": hooks,
+         "options": options, "manual-options": manual_options, "limits": limits, "alerts": alerts}
 
 
 def written(text):
@@ -197,6 +199,18 @@ def written(text):
 def stale_parts(text):
     """The names of the parts of a document that are not as they should be."""
     return [part.group(2) for part in PART.finditer(text) if part.group(0) != written(part.group(0))]
+
+
+def whole_file(name, text):
+    """Write a file that is generated as a whole, unless with --check; [what is stale]."""
+    path, before = os.path.join(ROOT, name), ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+    if "--check" not in sys.argv:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    return ["%s: all of it" % name] if text != before else []
 
 
 def main():
@@ -212,6 +226,7 @@ def main():
         if "--check" not in sys.argv:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(written(before))
+    stale += whole_file(METADATA, metadata.text(descriptions(), default))
     if "--check" in sys.argv and stale:
         print("stale, run `make docs`: " + "; ".join(stale))
         return 1

@@ -5,7 +5,7 @@ set -eu
 
 packages="python3-bpfcc python3-iniconfig python3-netaddr python3-rich"
 if [ "${1:-run}" = test ]; then
-	packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-pyroute2 mypy"
+	packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-pyroute2 python3-yaml mypy"
 	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
 	packages="$packages debootstrap debhelper dh-python lintian libcap2-bin binutils" # the Debian package, and a clean system for it
 	packages="$packages shellcheck checkpolicy semodule-utils"

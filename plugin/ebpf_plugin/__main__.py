@@ -15,6 +15,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments.parse(argv)
     lifecycle.on_signals()
     try:
+        if args.command == "charts":
+            from .commands import charts
+            lifecycle.exit_now(charts.show())
         with privileges.Unused():
             settings = arguments.settings(args, os.environ)
         planned = plan.make(settings, args.config, os.environ)

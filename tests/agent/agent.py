@@ -45,7 +45,7 @@ CONFIGURATION = """
     bind to = 127.0.0.1:{port}
     web server threads = 1
 [health]
-    enabled = no
+    enabled = {health}
 [statsd]
     enabled = no
 [registry]
@@ -77,7 +77,7 @@ class Agent:
     and so its plugins'."""
 
     def __init__(self, root, user="netdata", every=1, options="", config=None, hostname="ci", without=(), comm=COMM,
-                 **environment):
+                 health="no", **environment):
         self.root, self.user, self.every, self.options, self._without = root, user, every, options, without
         self._environment = {**environment, "EBPF_PLUGIN_TEST_COMM": comm}
         self.home = "/run/agent-%d-%d" % (os.getpid(), time.monotonic_ns())
@@ -88,7 +88,8 @@ class Agent:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.write(self.home + "/netdata.conf", CONFIGURATION.format(
-            user=user, home=self.home, config=self.config, every=every, options=options, port=self.port, hostname=hostname))
+            user=user, home=self.home, config=self.config, every=every, options=options, port=self.port, hostname=hostname,
+            health=health))
         self.write(self.home + "/etc/.opt-out-from-anonymous-statistics", "")
         self.process = None
 
@@ -148,7 +149,7 @@ class Agent:
     def _collected(self):
         text = self.get("allmetrics", format="prometheus", source="as-collected", timestamps="no") or ""
         return {"%s.%s" % (chart, dimension): int(value) for chart, dimension, value in re.findall(
-            r'(?m)^netdata_ebpf_\w+\{chart="ebpf\.(\w+)",.*?dimension="(\w+)"\} (-?\d+)', text)}
+            r'(?m)^netdata_\w+\{chart="ebpf\.(\w+)",.*?dimension="(\w+)"\} (-?\d+)', text)}
 
     def collecting(self):
         """Wait until every chart has a stored value."""

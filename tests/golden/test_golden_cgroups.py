@@ -20,7 +20,7 @@ from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.load.loader import AttachedHook
 from ebpf_plugin.model import declared
-from ebpf_plugin.model.select import select_application_charts, select_charts
+from ebpf_plugin.model.select import select_cgroup_charts, select_charts
 from ebpf_plugin.outputs import netdata
 
 MEASURED = tuple(group for group in GROUPS if group.apps)
@@ -40,6 +40,7 @@ LIVE = {
     "/lxc.payload.web/system.slice": (range(6, TICKS + 1), 11),
     "": (range(0, TICKS + 1), 13),
 }
+OF_CONTAINERS = ("cgroup_0123456789ab", "cgroup_web")
 NAMES = {"other", "init", "nginx", "docker_0123456789ab", "pipe-wire_1", "web"}
 
 #        name: (groups, mode, hooks that are not attached)
@@ -114,14 +115,14 @@ def run(name, monkeypatch, directory):
     monkeypatch.setattr(daemon, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     hooks = {group.name: {hook.name: AttachedHook(None if hook.name in lacking else "trampoline", (), ())
                           for hook in group.hooks if mode in hook.modes} for group in groups}
-    charts, of_host = select_application_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
+    charts, of_host = select_cgroup_charts(groups, mode, hooks), select_charts(groups, mode, hooks)
     row_set = RowSet(FIRST)
     readers = {group.name: Reader(number, len(group.counters), FIRST + cgroups.ROWS, row_set)
                for number, group in enumerate(groups)}
     for group, reader in readers.items():
         reader.kernel, reader.has_gap = kernel, group == groups[-1].name
     source = cgroups.Cgroups({"tables": TABLES, "charts": declared.pack(charts), "first": FIRST,
-                              "mount": str(directory / "cgroup")}, readers, row_set)
+                              "mount": str(directory / "cgroup"), "for_agent": True}, readers, row_set)
     netdata.declare(of_host, 1)
 
     def refresh():
@@ -131,7 +132,7 @@ def run(name, monkeypatch, directory):
     with netdata.Netdata(1, of_host) as output:
         collector = Collector(of_host, readers, 1, (source,), refresh)
         daemon.tick(collector, output, SimpleNamespace(wait=lambda: None), TICKS, lambda: None)
-    return kernel, [chart for chart in charts if chart.id not in cgroups.WITHOUT_CGROUP], groups
+    return kernel, charts, groups
 
 
 class Reader(Counters):
@@ -151,7 +152,8 @@ def test_golden(name, golden, monkeypatch, capfd, tmp_path):
     printed, said = capfd.readouterr()
     assert len(said.splitlines()) == 1 and "cannot read the counters" in said
     assert played.asked == [] and len(played.placed) == len(LIVE) - 1
-    golden(name, of_type("cgroups", printed))  # what is of the host is in the groups' own files
+    # what is of the host is in the groups' own files
+    golden(name, "".join(of_type(type, printed) for type in ("cgroups", "services", *OF_CONTAINERS)))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -201,4 +201,5 @@ def other_of(chart):
     return "other_ALL" if chart.startswith("in") else "other_ALL_other"
 
 
-PLACES = {chart[0]: [(end, measure) for measure, end, _ in chart[5]] for chart in connections.CHARTS}
+PLACES = {chart.id: [(end, measure) for measure, end, _ in connections._planned(NETWORK, chart, "")[2]]
+          for chart in NETWORK.connections}

@@ -7,6 +7,7 @@ import pytest
 
 SCRIPT = ROOT / "packaging" / "install.sh"
 PLUGINS = "/opt/netdata/usr/libexec/netdata/plugins.d"
+ALERTS = "/opt/netdata/usr/lib/netdata/conf.d/health.d/ebpf.conf"
 LAUNCHER = PLUGINS + "/ebpf.plugin"
 PREFIX = "/opt/elsewhere"
 
@@ -34,6 +35,7 @@ def test_install_run_and_uninstall(host):
     once = host.run("setpriv", "--reuid=nobody", "--regid=netdata", "--clear-groups", LAUNCHER, "--once")
     assert "CHART ebpf.io " in once.stdout and once.stderr == ""
     assert "[global]" in host.file(PREFIX + "/share/netdata-ebpf-plugin/conf.d/ebpf.conf").read_text()
+    assert "template: ebpf_failed_forks" in host.file(ALERTS).read_text()
     assert host.run(PREFIX + "/bin/ebpf.plugin", "--version").returncode == 0
     host.run(SCRIPT, "--prefix", PREFIX)  # again, over itself
     host.run(SCRIPT, "--prefix", PREFIX, "--uninstall")
@@ -70,3 +72,12 @@ def test_mistakes(host, arguments, message):
     done = host.run(SCRIPT, *arguments, check=False)
     assert done.returncode == 1 and message in done.stderr
     assert not host.file(LAUNCHER).exists()
+
+
+def test_alerts_of_another_are_left_alone(host):
+    host.run("install", "-D", "/dev/null", ALERTS)
+    host.file(ALERTS).write_text("somebody else's")
+    said = host.run(SCRIPT, "--prefix", PREFIX).stderr
+    assert ALERTS + " is another's" in said
+    host.run(SCRIPT, "--prefix", PREFIX, "--uninstall")
+    assert host.file(ALERTS).read_text() == "somebody else's"

@@ -26,7 +26,7 @@ def unit(tmp_path):
             assert not STOCK_KERNEL
             pytest.skip("control groups, version 2")
     directories = [mount + "/" + part for part in ("test.slice", "test.slice/%s.service" % UNIT,
-                                                   "test.slice/%s.service/below" % UNIT)]
+                                                   "test.slice/%s.service/below" % UNIT, "lxc.payload." + UNIT)]
     for directory in directories:
         os.makedirs(directory, exist_ok=True)
     yield directories[1]
@@ -60,13 +60,33 @@ def test_n_events_add_exactly_n_to_the_unit(unit, tmp_path):
         syscalls.run(closes(unit, unit + "/below"), COMM, N, tmp_path)  # then the unit has a row
         syscalls.run(closes(unit), COMM, N, tmp_path)
         plugin.read_ticks(3)
-        before = plugin.last_values()
+        before = plugin.last_values("ebpf", "cgroups")
         for directory in (unit, unit + "/below"):
             syscalls.run(closes(directory), COMM, N, tmp_path)
         plugin.read_ticks(2)
-        after = plugin.last_values()
+        after = plugin.last_values("ebpf", "cgroups")
         expected = {"file_closed.%s" % UNIT: 2 * N, "file_descriptor.close": 2 * N, "file_closed.other": 0}
         assert_counts({name: after[name] - before.get(name, 0) for name in expected}, expected, "auto", "entry")
         closed = sum(value for name, value in after.items() if name.startswith("file_closed."))
         assert_counts({"file_closed.sum": closed}, {"file_closed.sum": after["file_descriptor.close"]}, "auto", "entry")
         assert "CHART cgroups.file_closed" in "\n".join(plugin.lines)
+
+
+def test_a_container_has_charts_of_its_own(unit, tmp_path):
+    """As Netdata's own plugin has them: type cgroup_NAME, context cgroup.*."""
+    container = "%s/lxc.payload.%s" % (os.path.dirname(os.path.dirname(unit)), UNIT)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "ebpf.conf").write_text("[global]\ncgroups = yes\n")
+    with Plugin("1", "-p", "-g", "--config", str(tmp_path / "conf")) as plugin:
+        plugin.read_ticks(2)
+        syscalls.run(closes(container), COMM, N, tmp_path)  # then it has a row
+        plugin.read_ticks(3)
+        before, host = plugin.last_values("cgroup_" + UNIT), plugin.last_values("ebpf", "cgroups")
+        syscalls.run(closes(container), COMM, N, tmp_path)
+        plugin.read_ticks(2)
+        after, host_after = plugin.last_values("cgroup_" + UNIT), plugin.last_values("ebpf", "cgroups")
+        name = "file_closed.calls"
+        assert_counts({name: after[name] - before[name]}, {name: N}, "auto", "entry")
+        grown = {name: host_after[name] - host[name] for name in ("file_closed." + UNIT, "file_descriptor.close")}
+        assert_counts(grown, {name: N for name in grown}, "auto", "entry")
+        assert "CLABEL cgroup_path '/lxc.payload.%s' 1" % UNIT in plugin.lines

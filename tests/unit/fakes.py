@@ -23,10 +23,12 @@ GROUP = Group(
     ),
     charts=(
         Chart("flow", "In and out", "calls/s", "Toys",
-              (Dimension("in", ("in_calls",)), Dimension("out", ("out_calls",), multiplier=-1)), 1),
+              (Dimension("in", ("in_calls",)), Dimension("out", ("out_calls",), multiplier=-1)), 1,
+              description="What goes in. What goes out."),
         Chart("inside", "Not out", "difference", "Toys",
-              (Dimension("rest", ("in_calls",), ("out_calls",), "absolute"),), 2),
-        Chart("flow_error", "In fails", "calls/s", "Toys", (Dimension("in", ("in_errors",)),), 3, ("return",)),
+              (Dimension("rest", ("in_calls",), ("out_calls",), "absolute"),), 2, description="What is in. It stays."),
+        Chart("flow_error", "In fails", "calls/s", "Toys", (Dimension("in", ("in_errors",)),), 3, ("return",),
+              "What does not go in. It is lost."),
     ),
 )
 

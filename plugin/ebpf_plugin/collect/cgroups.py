@@ -8,41 +8,43 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import struct
 
-from .. import log
+from .. import cgroup_names, log
 from ..kernel import bpf
 from ..kernel.maps import HashMap
 from ..model import declared
 from ..series.charts import RowCharts
+from ..series.own_charts import OwnCharts
 from ..series.table import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, Sequence
 
+    from ..series.table import Series
     from .collector import Sample, Values
     from .rows import Counters, RowSet
+
+    Place = tuple[str, str, str]
+    Labels = tuple[tuple[str, str], ...]
 
 ROWS = 128  # units and containers at a time
 KNOWN = 4096  # control groups, those below them included
 MAX_QUESTIONS = 256  # entries of the map cgroups_asked
 DIRECTORIES = 20000  # at most that are looked through
-WITHOUT_CGROUP = ("bandwidth_tcp_retransmit", "task_close")  # charts of what happens when a timer runs, or after the end
 REMEMBERED = 1000  # names that have gone and may come back
+IN_CONTAINERS = 25000  # what their charts' priorities are more: behind those of the agent, which begin at 40000
 RESCAN_TICKS = 30  # ticks between two looks for those that have gone
-
-# As the agent's cgroups.plugin names them: units without their suffix, containers by the first 12 digits of their id.
-CONTAINER = re.compile(r"^(?:(docker|libpod|crio|cri-containerd|containerd)[-_])?([0-9a-f]{64})(?:\.scope)?$")
-UNIT = re.compile(r"^(.+)\.(service|scope|socket|mount|swap)$")
-PAYLOAD = re.compile(r"^lxc\.payload\.(.+)$")
-MACHINE = re.compile(r"^machine-(?:qemu\\x2d\d+\\x2d)?(.+)\.scope$")
 
 
 class Cgroups:
-    """state: {"tables": {name: descriptor}, "charts": packed, of select_application_charts(), "first": the first row of
-    control groups, "mount": where cgroup2 is}. readers: {group: Counters}."""
+    """state: {"tables": {name: descriptor}, "charts": packed, of select_cgroup_charts(), "first": the first row of control
+    groups, "mount": where cgroup2 is, "for_agent": whether the charts by which the agent's users look for a container or a
+    service are there as well}. readers: {group: Counters}.
+
+    A control group's events count in the row of its place (cgroup_names.place_of).
+    """
 
     def __init__(self, state: dict[str, Any], readers: dict[str, Counters], row_set: RowSet):
         self._maps, self._mount = state["tables"], state["mount"]
@@ -50,18 +52,42 @@ class Cgroups:
         self._asked = HashMap(self._maps["cgroups_asked"], 8, "=B", MAX_QUESTIONS)
         self._readers, self._row_set = readers, row_set
         self._table = SeriesTable(_describe, REMEMBERED)
-        charts = [(chart.replaced(type="cgroups", by="cgroup", dimensions=()), chart.dimensions[0].plus)
-                  for chart in declared.unpack(state["charts"]) if chart.id not in WITHOUT_CGROUP]
-        self._charts = {group: RowCharts(self._table, reader, [chart for chart in charts if chart[0].group == group],
-                                         lambda name: self._first + self._rows[name])
-                        for group, reader in readers.items()}
-        self._rows: dict[str, int] = {}  # name: row, counted from the first; "" is `other`
-        self._members: dict[str, set[int]] = {}  # name: ids of control groups; "" of those that count as `other`
+        charts = declared.unpack(state["charts"])
+        self._charts = self._of_groups(charts, "cgroups")
+        self._containers = None
+        if state["for_agent"]:
+            self._charts += self._of_groups(charts, "services", is_service)
+            self._containers = OwnCharts(
+                self._table, readers, tuple(map(_of_container, charts)), self._row_of, self._container)
+        self._rows: dict[Place, int] = {}  # row, counted from the first; cgroup_names.OTHER is `other`
+        self._labels: dict[Place, Labels] = {}
+        self._members: dict[Place, set[int]] = {}  # ids of control groups; of OTHER those that count as `other`
         self._free = list(range(ROWS - 1, 0, -1))
-        self._leaving: dict[str, bool] = {}  # name: whether its row has been read since it has no control group any more
+        self._leaving: dict[Place, bool] = {}  # whether its row has been read since it has no control group any more
         self._ticks, self._is_full = 0, False
         self._other: list[Values] = []  # what `other` had when questions were answered last
         row_set.add(self._first)
+
+    def _of_groups(self, charts: Sequence[declared.Chart], type: str,
+                   is_shown: Callable[[Series], bool] = lambda series: True) -> list[tuple[str, RowCharts]]:
+        """(group, its charts of this type, with a dimension for each place that is shown) of each group."""
+        found = []
+        for group, reader in self._readers.items():
+            common = [(chart.replaced(type=type, by="cgroup", dimensions=(),
+                                      context="services." + chart.context if type == "services" else ""),
+                       chart.dimensions[0].plus) for chart in charts if chart.group == group]
+            found.append((group, RowCharts(self._table, reader, common, self._row_of, is_shown)))
+        return found
+
+    def _row_of(self, place: Place) -> int:
+        return self._first + self._rows[place]
+
+    def _container(self, series: Series) -> tuple[str, Labels] | None:
+        """(the type of its own charts, their labels); None for what is no container."""
+        name, kind, shown = series.key
+        if kind != cgroup_names.CONTAINER:
+            return None
+        return "cgroup_" + shown, (("cgroup_name", name), *self._labels[series.key])
 
     def read(self) -> None:
         """Only try whether all that is done here is allowed. Raises OSError."""
@@ -73,7 +99,7 @@ class Cgroups:
         self._ticks += 1
         self._table.begin_tick()
         if not self._rows:
-            self._add("", 0, now, {})
+            self._add(cgroup_names.OTHER, 0, now, {})
         try:
             self._release(None not in counters.values())
             # events of a control group that the kernel asks about are in `other`
@@ -85,19 +111,22 @@ class Cgroups:
                 self._rescan()
         except OSError as error:
             log.once(log.ERROR, "cannot place control groups: %s; they count as `other`" % error.strerror)
-        return [chart for group, charts in self._charts.items() if counters.get(group) is not None
-                for chart in charts.values()]
+        read = {group for group, values in counters.items() if values is not None}
+        sample: Sample = [chart for group, charts in self._charts if group in read for chart in charts.values()]
+        if self._containers is not None:
+            sample += self._containers.values(read)
+        return sample
 
     def _answer(self, now: float) -> None:
         """Give rows to those that the kernel asks about."""
         asked = [] if self._is_full else [struct.unpack("=Q", key)[0] for key, _ in self._asked.rows()]
         paths = self._paths()[0] if asked else {}
         for number in asked:
-            name = name_of(paths.get(number, ""))
-            if name not in self._rows and not self._free:
+            place, labels = cgroup_names.place_of(paths.get(number, ""))
+            if place not in self._rows and not self._free:
                 log.once(log.ERROR, "more than %d units and containers: the others count as `other`" % (ROWS - 1))
-                name = ""
-            row = self._rows[name] if name in self._rows else self._free[-1]
+                place = cgroup_names.OTHER
+            row = self._rows[place] if place in self._rows else self._free[-1]
             try:
                 bpf.map_update(self._maps["cgroup_rows"], struct.pack("=Q", number), struct.pack("=I", row))
             except OSError as error:
@@ -106,43 +135,44 @@ class Cgroups:
                 self._is_full = True
                 log.once(log.ERROR, "more than %d control groups: the others count as `other`" % KNOWN)
                 return
-            if name not in self._rows:
+            if place not in self._rows:
                 row = self._free.pop()
-                self._add(name, row, now, {group: reader.row(self._first + row) for group, reader in self._readers.items()})
-            self._leaving.pop(name, None)
-            self._members.setdefault(name, set()).add(number)
+                self._labels[place] = labels
+                self._add(place, row, now, {group: reader.row(self._first + row) for group, reader in self._readers.items()})
+            self._leaving.pop(place, None)
+            self._members.setdefault(place, set()).add(number)
             bpf.map_delete(self._maps["cgroups_asked"], struct.pack("=Q", number))
 
-    def _add(self, name: str, row: int, now: float, raw: dict[str, Values]) -> None:
-        """`raw`: what the row has from names that had it before."""
-        self._rows[name] = row
+    def _add(self, place: Place, row: int, now: float, raw: dict[str, Values]) -> None:
+        """`raw`: what the row has from places that had it before."""
+        self._rows[place] = row
         self._row_set.add(self._first + row)
-        self._table.add(name, now, raw)
+        self._table.add(place, now, raw)
 
     def _rescan(self) -> None:
-        """Take out control groups that are gone; a name without any leaves when what they did last has been read."""
+        """Take out control groups that are gone; a place without any leaves when what they did last has been read."""
         paths, is_complete = self._paths()
-        for name, members in self._members.items() if is_complete else ():
+        for place, members in self._members.items() if is_complete else ():
             for number in members.difference(paths):
                 bpf.map_delete(self._maps["cgroup_rows"], struct.pack("=Q", number))
                 members.discard(number)
                 self._is_full = False
-            if name and not members:
-                self._leaving.setdefault(name, False)
+            if place != cgroup_names.OTHER and not members:
+                self._leaving.setdefault(place, False)
 
     def _release(self, is_read: bool) -> None:
-        """Take the rows of names that have left; `is_read`: whether all counters have been read at this tick."""
-        for name, was_read in list(self._leaving.items()):
-            series, row = self._table.live[name], self._first + self._rows[name]
+        """Take the rows of places that have left; `is_read`: whether all counters have been read at this tick."""
+        for place, was_read in list(self._leaving.items()):
+            series, row = self._table.live[place], self._row_of(place)
             if was_read:
-                del self._leaving[name], self._members[name], self._rows[name]
+                del self._leaving[place], self._members[place], self._rows[place], self._labels[place]
                 self._row_set.discard(row)
                 self._free.insert(0, row - self._first)
                 self._table.remove(series)
-                for number in self._members.pop("", ()):  # there is room for others: the kernel asks again
+                for number in self._members.pop(cgroup_names.OTHER, ()):  # there is room for others: the kernel asks again
                     bpf.map_delete(self._maps["cgroup_rows"], struct.pack("=Q", number))
             elif is_read:
-                self._leaving[name] = True
+                self._leaving[place] = True
                 for group, reader in self._readers.items():
                     self._table.update(series, group, reader.row(row))
 
@@ -165,28 +195,21 @@ class Cgroups:
         return found, not waiting
 
 
-def name_of(path: str) -> str:
-    """The name of the unit or container that a control group is of: /system.slice/nginx.service/worker -> nginx."""
-    for part in path.split("/"):
-        container, payload, machine, unit = (pattern.match(part) for pattern in (CONTAINER, PAYLOAD, MACHINE, UNIT))
-        if container:
-            return "%s_%s" % (container.group(1) or "container", container.group(2)[:12])
-        named = payload or machine
-        if named:
-            return _unescaped(named.group(1))
-        if unit and not part.startswith("user@"):
-            return _unescaped(unit.group(1))
-    return path.strip("/").replace("/", "_")
+def is_service(series: Series) -> bool:
+    """Whether it is of a service of systemd."""
+    return bool(series.key[1] == cgroup_names.SERVICE)
 
 
-def _describe(name: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _of_container(chart: declared.Chart) -> declared.Chart:
+    """What the charts of all containers have in common."""
+    return chart.replaced(context="cgroup." + chart.context, family=chart.group + " (eBPF)",
+                          priority=chart.priority + IN_CONTAINERS)
+
+
+def _describe(place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    name = place[0]
     id = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:140]
     return id or "other", name or "other", (("cgroup", name or "other"),)
-
-
-def _unescaped(text: str) -> str:
-    """systemd.unit(5): \\x2d is a hyphen."""
-    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match.group(1), 16)), text)
 
 
 def mount_of_version_2(mounts: str) -> str:

@@ -10,7 +10,7 @@ import struct
 
 from .. import log
 from ..kernel.maps import HashMap
-from ..model.declared import Chart
+from ..model.declared import Chart, pack, unpack
 from ..series.busiest import SOURCE, Busiest
 from ..series.charts import Part, SeriesChart
 
@@ -31,18 +31,6 @@ PROTOCOLS = {6: "TCP", 17: "UDP"}
 KEY = struct.Struct("=16sHBB")  # struct flow_key: address, port, protocol, inbound
 KEY_SIZE, VALUE = KEY.size, "=6Q"  # struct flow: born, then the MEASURES
 INBOUND = {False: "out", True: "in"}
-# id, title, units, priority, inbound, the measures with the ends of the dimensions' ids and their multipliers
-CHARTS = (
-    ("outbound_bytes", "Outbound connections (bytes)", "bytes/s", 21080, False,
-     (("sent", "_sent", -1), ("received", "_recv", 1))),
-    ("outbound_packets", "Outbound connections (packets)", "packets/s", 21082, False,
-     (("sent_packets", "_sent", -1), ("received_packets", "_recv", 1))),
-    ("outbound_retransmit", "Retransmitted packets", "calls/s", 21083, False, (("retransmits", "", 1),)),
-    ("inbound_bytes", "Inbound connections (bytes)", "bytes/s", 21084, True,
-     (("sent", "_sent", -1), ("received", "_recv", 1))),
-    ("inbound_packets", "Inbound connections (packets)", "packets/s", 21085, True,
-     (("sent_packets", "_sent", -1), ("received_packets", "_recv", 1))),
-)
 
 
 def plan(group: Group, mode: str, hooks: Mapping[str, HasMethod], viewer: Viewer, descriptor: int,
@@ -56,9 +44,11 @@ def plan(group: Group, mode: str, hooks: Mapping[str, HasMethod], viewer: Viewer
     totals = tuple(
         (side, tuple(tuple(group.counters.index(name) for name in _totals(side, measure)) for measure in MEASURES))
         for side in INBOUND.values())
-    requested = sorted({note.text for hook in group.hooks for note in hook.notes
-                        if "bytes" in note.counters[0] and mode in note.modes and hooks[hook.name].method == note.method})
-    return {"map": descriptor, "entries": entries, "notes": tuple(requested), "measured": tuple(measured), "totals": totals,
+    notes = sorted({note.text for hook in group.hooks for note in hook.notes
+                    if "bytes" in note.counters[0] and mode in note.modes and hooks[hook.name].method == note.method})
+    note = " (%s)" % ", ".join(notes) if notes else ""
+    charts = tuple(_planned(group, chart, note) for chart in group.connections)
+    return {"map": descriptor, "entries": entries, "charts": charts, "measured": tuple(measured), "totals": totals,
             "limit": viewer.dimensions,
             "names": tuple(viewer.names.items()), "hosts": viewer.hosts, "hostnames": viewer.hostnames}
 
@@ -70,6 +60,16 @@ def _totals(side: str, measure: str) -> tuple[str, ...]:
     return tuple("%s_%s_%s" % (protocol, side, measure) for protocol in ("tcp", "udp"))
 
 
+def _planned(group: Any, chart: Any, note: str) -> tuple[Any, ...]:
+    """(whether it is of inbound connections, the packed chart, its measures with the ends of the dimensions' ids and their
+    multipliers). The ids of a chart with one measure have no end."""
+    found = {_totals(side, measure): (inbound, measure) for inbound, side in INBOUND.items() for measure in MEASURES}
+    measures = tuple((found[dim.plus][1], "_" + dim.id if len(chart.dims) > 1 else "", dim.multiplier) for dim in chart.dims)
+    packed, = pack([Chart(group.name, chart.id, chart.title + note, chart.units, chart.family, chart.priority, (), "stacked",
+                          by="connection", context=chart.context)])
+    return found[chart.dims[0].plus][0], packed, measures
+
+
 class Connections:
     """state: plan(); resolver: gives names of addresses, or None."""
 
@@ -79,23 +79,21 @@ class Connections:
         self._totals = dict(state["totals"])
         self._services = dict(state["names"])
         self._resolver = resolver
-        notes = " (%s)" % ", ".join(state["notes"]) if state["notes"] else ""
         self._directions = {inbound: Busiest(state["limit"], len(MEASURES), self._describe) for inbound in INBOUND}
         self._charts = [
-            (inbound, chart) for id, title, units, priority, inbound, measures in CHARTS
-            for chart in self._chart(id, title + notes, units, priority, inbound, measures)]
+            (inbound, found) for inbound, packed, measures in state["charts"]
+            for found in self._chart(unpack([packed])[0], inbound, measures)]
         self._rows: dict[bool, list[Any]] = {False: [], True: []}
         self._moved: dict[bool, list[int]] = {}  # all that has been moved, by direction
         self._counted: Values | None = None  # when the rows were read last
 
-    def _chart(self, id: str, title: str, units: str, priority: int, inbound: bool, measures: Any) -> list[SeriesChart]:
+    def _chart(self, chart: Chart, inbound: bool, measures: Any) -> list[SeriesChart]:
         """The chart, if any protocol has one of its measures."""
         parts = {name: Part((MEASURES.index(name),), suffix, multiplier) for name, suffix, multiplier in measures}
         of_protocol = {number: tuple(part for name, part in parts.items() if self._is_measured(protocol, name))
                        for number, protocol in PROTOCOLS.items()}
         common = tuple(part for part in parts.values() if any(part in found for found in of_protocol.values()))
         other = "other:ALL" if inbound else "other:ALL:other"
-        chart = Chart(GROUP, id, title, units, "Network connections", priority, (), "stacked", by="connection")
         return [SeriesChart(self._directions[inbound].table, SOURCE, chart, common,
                             lambda series: of_protocol[series.key[18]],
                             (other.replace(":", "_"), other))] if common else []

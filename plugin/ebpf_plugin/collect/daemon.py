@@ -18,7 +18,7 @@ from ..kernel import privileges, process
 from ..model import declared
 from ..outputs import netdata
 from .collector import Collector
-from .missed_events import MissedEvents
+from .missed_events import MissedEvents, PluginCharts
 from .rows import Counters, RowSet
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def run(state: dict[str, Any], output: Output) -> None:
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-    None, "cgroups": what Cgroups wants, or None}
+    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -82,6 +82,8 @@ def run(state: dict[str, Any], output: Output) -> None:
                for group, (descriptor, count, rows) in state["maps"].items()}
     sources = _sources(state, {group: readers[group] for group, (_, _, rows) in state["maps"].items() if rows > 1}, row_set)
     missed = MissedEvents(state["programs"], state["links"], state["events"])
+    if state.get("plugin"):
+        sources += (PluginCharts(state["plugin"], missed),)
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Events that the kernel could not give to a program: it counts them, and then our numbers are too low.
+"""What the plugin says of itself; first of all events that the kernel could not give to a program, so that numbers are low.
 
 Three counts: a program is not run while it is running on the same CPU already (`recursion_misses` of struct bpf_prog_info,
 kernel 5.12), ftrace does not enter it while it is entering it already (`missed` of struct bpf_link_info, for kprobe.multi,
@@ -10,10 +10,13 @@ import os
 
 from .. import log
 from ..kernel import bpf, tracefs
+from ..model import declared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Collection, Mapping
+    from typing import Any, Collection, Mapping
+
+    from .collector import Sample, Values
 
 
 class MissedEvents:
@@ -22,6 +25,7 @@ class MissedEvents:
     privilege is dropped."""
 
     def __init__(self, programs: Mapping[str, int], links: Mapping[str, int], events: Collection[str]):
+        self.total = 0  # at the last look
         self._programs, self._links = programs, links
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
@@ -44,8 +48,10 @@ class MissedEvents:
         return found
 
     def tell(self) -> None:
-        """Log each program and event that has missed some, once."""
-        for name, count in self.counts().items():
+        """Look, and log each program and event that has missed some, once."""
+        counts = self.counts()
+        self.total = sum(counts.values())
+        for name, count in counts.items():
             if count:
                 log.once(log.ERROR, "%s has missed %d events so far: its counts are too low by that" % (name, count), name)
 
@@ -57,6 +63,26 @@ def _read(profile: int) -> bytes:
         part = os.pread(profile, 1 << 16, len(data))
         data += part
     return data
+
+
+class PluginCharts:
+    """state: {"charts": packed, of groups/plugin.py, "hooks": (attached, missing), "full": place of the counter in the group
+    apps that counts processes without room}."""
+
+    def __init__(self, state: dict[str, Any], missed: MissedEvents):
+        self._charts, self._hooks, self._full = declared.unpack(state["charts"]), state["hooks"], state["full"]
+        self._missed = missed
+
+    def read(self) -> None:
+        """Look for the first time."""
+        self._missed.tell()
+
+    def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:
+        """Each chart with its values."""
+        apps = counters.get("apps")
+        values = {"plugin_hooks": self._hooks, "plugin_missed": (self._missed.total,),
+                  "plugin_table_full": (None if apps is None else apps[self._full],)}
+        return [(chart, values[chart.id]) for chart in self._charts]
 
 
 def _open_profile() -> int | None:

@@ -10,14 +10,17 @@ from ..config import directories, ebpf_conf
 from ..config.settings import GROUP_NAMES, Settings
 
 
+COMMANDS = ("charts",)
+
+
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments; ends the process with status 2 and a line on stderr if they are wrong."""
     parser = argparse.ArgumentParser(prog="ebpf.plugin", allow_abbrev=False, description=(
         "Charts of what the kernel does with files, VFS, processes, TCP and UDP, for the machine and for each application, "
         "for the Netdata agent: its protocol on stdout, a log on stderr. A flag wins over ebpf.conf."))
     add = parser.add_argument
-    add("seconds", nargs="?", type=_positive, metavar="SECONDS",
-        help="time between two samples; ebpf.conf can make it longer (default 1)")
+    add("seconds", nargs="?", type=_seconds_or_command, metavar="SECONDS|charts",
+        help="time between two samples; ebpf.conf can make it longer (default 1). charts: only say what each chart shows")
     add("--debug", action="store_true", help="a live table for people (plain lines where stdout is no terminal)")
     add("--ticks", type=_positive, metavar="N", help="stop after N ticks")
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
@@ -31,7 +34,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("-g", "--global", dest="no_apps", action="store_true", help="no charts per application")
     add("-a", "--all", action="store_true", help="everything")
     add("-v", "--version", action="version", version="ebpf.plugin " + VERSION)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.command = args.seconds if args.seconds in COMMANDS else ""
+    return args
+
+
+def _seconds_or_command(text: str) -> int | str:
+    return text if text in COMMANDS else _positive(text)
 
 
 def _positive(text: str) -> int:

@@ -9,12 +9,13 @@ from .. import log
 from ..collect import connections, daemon
 from ..groups.apps import APPS
 from ..groups.network import NETWORK
+from ..groups.plugin import FULL, PLUGIN
 from ..kernel import procfs
 from ..load import loader, running_processes
 from ..load.loader import Loaded
 from ..load.plan import Plan
 from ..model import declared
-from ..model.select import select_application_charts, select_charts
+from ..model.select import select_application_charts, select_cgroup_charts, select_charts
 from ..outputs import netdata, netdata_protocol
 
 
@@ -67,8 +68,21 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
                          "charts": of_applications, "processes": settings.processes}
     if plan.cgroup_mount and "cgroup_rows" in loaded.tables:
         state["cgroups"] = {"mount": plan.cgroup_mount, "first": loaded.values["APP_ROWS"],
-                            "tables": loaded.tables, "charts": of_applications}
+                            "tables": loaded.tables, "for_agent": not args.debug,
+                            "charts": declared.pack(select_cgroup_charts(plan.groups, settings.mode, loaded.hooks))}
+    state["plugin"] = _of_plugin(plan, loaded, state["apps"] is not None)
     return state
+
+
+def _of_plugin(plan: Plan, loaded: Loaded, has_applications: bool) -> dict[str, Any]:
+    """What PluginCharts needs: how many hooks of the enabled groups are attached and missing, and what its charts are."""
+    hooks = [bool(loaded.hooks.get(group.name) and loaded.hooks[group.name][hook.name].method)
+             for group in plan.groups for hook in group.hooks if plan.settings.mode in hook.modes]
+    charts = [declared.Chart(PLUGIN.name, chart.id, chart.title, chart.units, chart.family, chart.priority,
+                             tuple(declared.Dimension(dim.id, dim.algorithm) for dim in chart.dims))
+              for chart in PLUGIN.charts if has_applications or chart.id != FULL]
+    return {"charts": declared.pack(charts), "hooks": (sum(hooks), len(hooks) - sum(hooks)),
+            "full": APPS.counters.index("apps_full")}
 
 
 def _entries_of_flows(loaded: Loaded) -> int:

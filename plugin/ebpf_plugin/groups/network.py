@@ -1,7 +1,7 @@
 """TCP and UDP. Pairs with bpf/network.c and the headers that it includes."""
 from __future__ import annotations
 
-from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application, placed
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Field, Function, Group, Hook, Note, ProgramTypes, Switch,
     Tracepoint
@@ -29,19 +29,38 @@ def moving(name: str, functions: tuple[Function, ...], tracepoint: str) -> Hook:
     )
 
 
-def pair(chart: str, title: str, units: str, priority: int, protocol: str, counter: str, modes: tuple[str, ...] = MODES,
+def pair(chart: str, title: str, units: str, protocol: str, counter: str, description: str, modes: tuple[str, ...] = MODES,
          more: tuple[Dimension, ...] = ()) -> Chart:
     """A chart of what was sent and received; bytes that were sent are below zero."""
+    name = "%s_%s" % (protocol, chart)
     return Chart(
-        id="%s_%s" % (protocol, chart), title=title, units=units, family="Socket", priority=priority, modes=modes,
+        id=name, title=title, units=units, family="Socket", modes=modes, description=description,
+        context="ip." + ("total_" if chart == "bandwidth" else "") + name,
         dims=(Dimension("sent", ("%s_send_%s" % (protocol, counter),), multiplier=-1 if counter == "bytes" else 1),
               Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
 
-def of_apps(chart: str, title: str, units: str, priority: int, *counters: str) -> Chart:
+def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str, context: str = "",
+            cgroup: str = "") -> Chart:
     """A chart of applications, in the family of the network."""
-    return per_application(chart, title, units, priority, counters, family="ebpf net")
+    return per_application(chart, title, units, counters, description, family="ebpf net", context=context, cgroup=cgroup)
 
+
+def of_connections(chart: str, title: str, units: str, unit: str, description: str) -> Chart:
+    """A chart of what each connection of one direction has sent and received."""
+    side = "out" if chart.startswith("outbound") else "in"
+    sent, received = (tuple("%s_%s_%s%s" % (protocol, side, way, unit) for protocol in ("tcp", "udp"))
+                      for way in ("sent", "received"))
+    return Chart(
+        id=chart, title=title, units=units, family="Network connections", description=description,
+        dims=(Dimension("sent", sent, multiplier=-1), Dimension("recv", received)))
+
+
+BUSIEST = "The busiest connections have dimensions of their own, `other` has the rest. "
+OUTBOUND = "by remote service, protocol and remote address. " + BUSIEST
+INBOUND = "by local service and protocol, whoever the clients are. " + BUSIEST
+FILTERED = "What the options ports and ips leave out (by default public addresses and loopback) is not counted."
+NOT_YET = "EAGAIN says \"not yet\" and is not counted. "
 
 NETWORK = Group(
     name="network",
@@ -130,48 +149,128 @@ NETWORK = Group(
             notes=tuple(Note(method, MODES, ("accepts",), "accepted") for method in (TRAMPOLINE, PROBE)),
         ),
     ),
-    charts=(
-        pair("functions", "Calls to internal functions", "calls/s", 21070, "tcp", "calls",
+    charts=placed(
+        21070,
+        pair("functions", "TCP calls", "calls/s", "tcp", "calls",
+             "Calls of tcp_sendmsg, of tcp_recvmsg and of tcp_close, for all sockets of TCP and in all containers. A call "
+             "is not a packet: one may move no byte, or a megabyte. MPTCP and the kernel's own TLS are not counted. A rise "
+             "of calls without a rise of bytes is a program that sends in small pieces.",
              more=(Dimension("close", ("tcp_closes",)),)),
-        pair("bandwidth", "TCP bandwidth", "bytes/s", 21071, "tcp", "bytes"),
-        pair("error", "TCP errors", "calls/s", 21072, "tcp", "errors", (RETURN,)),
+        pair("bandwidth", "TCP bytes sent and received", "bytes/s", "tcp", "bytes",
+             "Bytes that programs gave to TCP (below zero) and took from it, loopback included. Headers, retransmissions "
+             "and what has arrived but was not read yet are not counted, so a network card shows more. sendfile is counted, "
+             "MPTCP is not."),
+        pair("error", "TCP calls that failed", "calls/s", "tcp", "errors",
+             "Calls of tcp_sendmsg and tcp_recvmsg that returned an error. " + NOT_YET + "A rise means connections that "
+             "were reset (ECONNRESET, EPIPE) or that timed out: look at the service on the other side.", (RETURN,)),
         Chart(
             id="tcp_retransmit",
-            title="Packages retransmitted",
-            units="calls/s",
+            context="ip.tcp_retransmit",
+            title="TCP packets retransmitted",
+            units="packets/s",
             family="Socket",
-            priority=21073,
             dims=(Dimension("retransmitted", ("tcp_retransmits",)),),
+            description=(
+                "Packets that TCP sent again because no acknowledgement came, the answers to connection requests included. "
+                "A buffer of several segments counts once. A few are normal. A rise means packets that are lost: a link or "
+                "a firewall that drops them, or a peer that is down."),
         ),
-        pair("functions", "UDP calls", "calls/s", 21074, "udp", "calls"),
-        pair("bandwidth", "UDP bandwidth", "bytes/s", 21075, "udp", "bytes"),
-        pair("error", "UDP errors", "calls/s", 21076, "udp", "errors", (RETURN,)),
+        pair("functions", "UDP calls", "calls/s", "udp", "calls",
+             "Calls of udp_sendmsg and udp_recvmsg, and of their variants for IPv6, in all containers. One call is one "
+             "datagram at most, unless the kernel splits it (UDP_SEGMENT). Datagrams that arrive and that no program reads "
+             "are not counted."),
+        pair("bandwidth", "UDP bytes sent and received", "bytes/s", "udp", "bytes",
+             "Bytes that programs gave to UDP (below zero) and took from it, loopback included. Headers, and datagrams that "
+             "were dropped before a program read them, are not counted."),
+        pair("error", "UDP calls that failed", "calls/s", "udp", "errors",
+             "Calls of udp_sendmsg and udp_recvmsg that returned an error. " + NOT_YET + "A rise of sent means datagrams "
+             "that are too large, or peers that nobody can reach; one of received, that a peer said that nobody listens "
+             "(ECONNREFUSED).",
+             (RETURN,)),
         Chart(
             id="inbound_conn",
-            title="Inbound connections",
+            context="ip.inbound_conn",
+            title="Inbound TCP connections",
             units="connections/s",
             family="Socket",
-            priority=21077,
             dims=(Dimension("connected_tcp", ("accepts",)),),
+            description=(
+                "Connections that a program accepted; by the tracepoint method, those that were established, accepted or "
+                "not. UDP has no connections to accept. If it falls to zero while clients try, the service does not accept "
+                "any more; a rise without a reason may be a scan or clients that connect for each request."),
         ),
         Chart(
             id="tcp_outbound_conn",
-            title="TCP outbound connections",
+            context="ip.tcp_outbound_conn",
+            title="Outbound TCP connections begun",
             units="connections/s",
             family="Socket",
-            priority=21078,
             dims=(Dimension("connected_v4", ("connects_v4",)), Dimension("connected_v6", ("connects_v6",))),
+            description=(
+                "Calls of connect that sent a connection request, by the version of IP. Whether the peer answers is not "
+                "known then. A connection to an IPv4 address by a socket of IPv6 counts as IPv4. A rise without more work "
+                "often is a program that connects for each request, or that tries again and again."),
         ),
     ),
-    apps=(
-        of_apps("bandwidth_sent", "Bytes sent", "bytes/s", 20080, "tcp_send_bytes", "udp_send_bytes"),
-        of_apps("bandwidth_recv", "Bytes received", "bytes/s", 20081, "tcp_recv_bytes", "udp_recv_bytes"),
-        of_apps("bandwidth_tcp_send", "Calls for tcp_sendmsg", "calls/s", 20082, "tcp_send_calls"),
-        of_apps("bandwidth_tcp_recv", "Calls for tcp_recvmsg", "calls/s", 20083, "tcp_recv_calls"),
-        of_apps("bandwidth_tcp_retransmit", "Packages retransmitted", "calls/s", 20084, "tcp_retransmits"),
-        of_apps("bandwidth_udp_send", "Calls for udp_sendmsg", "calls/s", 20085, "udp_send_calls"),
-        of_apps("bandwidth_udp_recv", "Calls for udp_recvmsg", "calls/s", 20086, "udp_recv_calls"),
-        of_apps("outbound_conn_v4", "TCP outbound connections, IPv4", "connections/s", 20087, "connects_v4"),
-        of_apps("outbound_conn_v6", "TCP outbound connections, IPv6", "connections/s", 20088, "connects_v6"),
+    connections=placed(
+        21080,
+        of_connections(
+            "outbound_bytes", "Outbound connections: bytes", "bytes/s", "",
+            "Bytes that programs sent (below zero) and received over connections that this machine began, " +
+            OUTBOUND + FILTERED),
+        of_connections(
+            "outbound_packets", "Outbound connections: calls that moved bytes", "calls/s", "_packets",
+            "Calls that moved bytes over connections that this machine began, sent ones below zero, " + OUTBOUND +
+            "One call can be many packets on the wire. " + FILTERED),
+        Chart(
+            id="outbound_retransmit",
+            title="Outbound connections: TCP packets retransmitted",
+            units="packets/s",
+            family="Network connections",
+            dims=(Dimension("retransmitted", ("out_retransmits",)),),
+            description=(
+                "Packets that TCP sent again over connections that this machine began, " + OUTBOUND + "A rise of one "
+                "dimension is one peer, or the way to it; a rise of all is this machine's own network. " + FILTERED),
+        ),
+        of_connections(
+            "inbound_bytes", "Inbound connections: bytes", "bytes/s", "",
+            "Bytes that services of this machine sent (below zero) and received, " + INBOUND + FILTERED),
+        of_connections(
+            "inbound_packets", "Inbound connections: calls that moved bytes", "calls/s", "_packets",
+            "Calls by which services of this machine moved bytes, sent ones below zero, " + INBOUND +
+            "One call can be many packets on the wire. " + FILTERED),
+    ),
+    apps=placed(
+        20083,
+        of_apps("bandwidth_sent", "Bytes sent by TCP and UDP", "bytes/s", ("tcp_send_bytes", "udp_send_bytes"),
+                "Bytes that the application's processes gave to TCP and UDP, loopback included. Headers, retransmissions "
+                "and other protocols are not counted.", "apps.total_bandwidth_sent", cgroup="net_bytes_send"),
+        of_apps("bandwidth_recv", "Bytes received by TCP and UDP", "bytes/s", ("tcp_recv_bytes", "udp_recv_bytes"),
+                "Bytes that the application's processes took from TCP and UDP, loopback included. What has arrived and was "
+                "not read, headers and other protocols are not counted.", "apps.total_bandwidth_recv",
+                cgroup="net_bytes_recv"),
+        of_apps("bandwidth_tcp_send", "TCP calls that send", "calls/s", ("tcp_send_calls",),
+                "Calls of tcp_sendmsg of the application's processes, failed ones included. A call is not a packet. A rise "
+                "of calls without a rise of bytes is a program that sends in small pieces.", cgroup="net_tcp_send"),
+        of_apps("bandwidth_tcp_recv", "TCP calls that receive", "calls/s", ("tcp_recv_calls",),
+                "Calls of tcp_recvmsg of the application's processes, failed ones included. Those that found nothing to "
+                "read (EAGAIN) are among them. A rise of calls without a rise of bytes is a program that asks too often.",
+                cgroup="net_tcp_recv"),
+        of_apps("bandwidth_tcp_retransmit", "TCP packets retransmitted", "packets/s", ("tcp_retransmits",),
+                "Packets that TCP sent again, in the application whose socket it is. Connections that were accepted by a "
+                "listener which existed before the plugin started are in `other`. A rise means packets that are lost on the "
+                "way to this application's peers."),
+        of_apps("bandwidth_udp_send", "UDP calls that send", "calls/s", ("udp_send_calls",),
+                "Calls of udp_sendmsg of the application's processes, failed ones included. For a program that resolves "
+                "names, a rise often means that its answers do not come.", cgroup="net_udp_send"),
+        of_apps("bandwidth_udp_recv", "UDP calls that receive", "calls/s", ("udp_recv_calls",),
+                "Calls of udp_recvmsg of the application's processes, failed ones included. Datagrams that arrive and are "
+                "not read are not counted.", cgroup="net_udp_recv"),
+        of_apps("outbound_conn_v4", "Outbound TCP connections begun, IPv4", "connections/s", ("connects_v4",),
+                "Calls of connect that sent a connection request to an IPv4 address. Whether the peer answers is not known "
+                "then. A rise without more work often is a program that connects for each request.", cgroup="net_conn_ipv4"),
+        of_apps("outbound_conn_v6", "Outbound TCP connections begun, IPv6", "connections/s", ("connects_v6",),
+                "Calls of connect that sent a connection request to an IPv6 address. Whether the peer answers is not known "
+                "then. A rise without more work often is a program that connects for each request.", cgroup="net_conn_ipv6"),
     ),
 )

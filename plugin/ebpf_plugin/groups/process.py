@@ -1,7 +1,7 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
 from __future__ import annotations
 
-from ..model.chart import RETURN, Chart, Dimension, per_application
+from ..model.chart import RETURN, Chart, Dimension, per_application, placed
 from ..model.group import (
     AT_CALL, TRACEPOINT, WITH_ARGUMENT, Function, Group, Hook, Switch, Tracepoint, sys_enters, sys_exits
 )
@@ -58,50 +58,87 @@ PROCESS = Group(
             tracepoints=(Tracepoint("sched_process_free_raw", ("sched_process_free",), raw=True),),
         ),
     ),
-    charts=(
+    charts=placed(
+        21030,
         Chart(
             id="process_thread",
-            title="Start process",
-            units="calls/s",
+            context="system.process_thread",
+            title="Processes and threads created",
+            units="tasks/s",
             family="Process",
-            priority=21006,
             dims=(Dimension("process", ("processes",)), Dimension("thread", ("threads",))),
+            description=(
+                "New tasks, at the end of the creation in the kernel: a task in an existing thread group is a thread, any "
+                "other a process. Programs that replace a process by exec are not counted. Many new processes that live for "
+                "a moment cost processor time that no list of running processes shows: look for scripts that start programs "
+                "in a loop."),
         ),
         Chart(
             id="exit",
-            title="Exit process",
-            units="calls/s",
+            context="system.exit",
+            title="Tasks ended and released",
+            units="tasks/s",
             family="Process",
-            priority=21007,
             dims=(Dimension("process", ("exits",)), Dimension("task", ("releases",))),
+            description=(
+                "Processes and threads that end (dimension process, in do_exit), and those whose last traces the kernel "
+                "removes (dimension task, in release_task). A task that has ended and is not released is a zombie: its "
+                "parent has not asked for its status. By the tracepoint method a release is counted up to 10 seconds late."),
         ),
         Chart(
             id="process_status",
-            title="Process not closed",
-            units="difference",
+            context="system.process_status",
+            title="Tasks created less ended, and ended less released",
+            units="tasks",
             family="Process",
-            priority=21008,
             dims=(
                 Dimension("process", ("processes", "threads"), ("exits",), "absolute"),
                 Dimension("zombie", ("exits",), ("releases",), "absolute"),
             ),
+            description=(
+                "By how much the number of tasks has grown in the interval (process), and the number of zombies (zombie). "
+                "Both are below zero when more tasks go than come. They swing around zero; one that stays above it means "
+                "tasks that do not end, or parents that do not wait for their children."),
         ),
         Chart(
             id="task_error",
-            title="Fails to create process",
+            context="system.task_error",
+            title="Processes and threads that could not be created",
             units="calls/s",
             family="Process",
-            priority=21009,
             modes=(RETURN,),
             dims=(Dimension("process", ("process_errors",)), Dimension("thread", ("thread_errors",))),
+            description=(
+                "Calls of fork, vfork, clone and clone3 that returned an error. On a healthy machine there are next to "
+                "none: those that a signal interrupted, which are begun again. A rise means that a limit is reached (ulimit "
+                "-u, pids.max of a control group, kernel.pid_max), or memory."),
         ),
     ),
-    apps=(
-        per_application("process_create", "Process started", "calls/s", 20072, ("processes",)),
-        per_application("thread_create", "Threads started", "calls/s", 20073, ("threads",)),
-        per_application("task_close", "Tasks closed", "calls/s", 20074, ("releases",)),
-        per_application("task_exit", "Tasks exited", "calls/s", 20075, ("exits",)),
-        per_application("task_error", "Fails to create process", "calls/s", 20076, ("process_errors", "thread_errors"),
-                        modes=(RETURN,)),
+    apps=placed(
+        20078,
+        per_application(
+            "process_create", "Processes created", "processes/s", ("processes",),
+            "New processes, in the application of the process that created them. Programs that replace a process by exec "
+            "are not counted. A rise often is a script that starts programs in a loop.", cgroup="process_create"),
+        per_application(
+            "thread_create", "Threads created", "threads/s", ("threads",),
+            "New tasks in an existing thread group. A program that creates threads all the time pays for it: a pool of "
+            "threads would not.", cgroup="thread_create"),
+        per_application(
+            "task_close", "Tasks released", "tasks/s", ("releases",),
+            "Processes and threads whose last traces the kernel has removed, in the application that they were in. By the "
+            "tracepoint method a release is counted up to 10 seconds late. If it stays below the number of tasks that end, "
+            "zombies are left."),
+        per_application(
+            "task_exit", "Tasks ended", "tasks/s", ("exits",),
+            "Processes and threads that end, in do_exit: by themselves, or by a signal. A service whose tasks end and are "
+            "created anew all the time may be crashing.", cgroup="task_exit"),
+        per_application(
+            "task_error", "Processes and threads that could not be created", "calls/s",
+            ("process_errors", "thread_errors"),
+            "Calls of fork, vfork, clone and clone3 that returned an error. On a healthy machine there are next to none: "
+            "those that a signal interrupted, which are begun again. A rise means that a limit is reached (ulimit -u, "
+            "pids.max of a control group, kernel.pid_max), or memory.",
+            modes=(RETURN,), cgroup="task_error"),
     ),
 )

@@ -35,6 +35,11 @@ SOFTIRQ = Group(
             units="calls/s",
             family="softirq",
             dims=tuple(Dimension(vector, (counter,)) for vector, counter in zip(VECTORS, CALLS)),
+            description=(
+                "How often the kernel ran the handler of each kind of software interrupt (the tracepoint softirq_exit). "
+                "Handlers that run in threads of their own, or by busy polling, are not counted. NET_RX rises with packets "
+                "that arrive, BLOCK with disk operations that are done, TIMER, HRTIMER, SCHED and RCU with what is "
+                "running."),
         ),
         Chart(
             id="softirq_time",
@@ -42,14 +47,23 @@ SOFTIRQ = Group(
             units="milliseconds/s",
             family="softirq",
             dims=tuple(Dimension(vector, (counter,), divisor=1000000) for vector, counter in zip(VECTORS, TIMES)),
+            description=(
+                "Time between the tracepoints softirq_entry and softirq_exit, summed over all CPUs: 1000 is one CPU that "
+                "does nothing else. Hardware interrupts that arrive meanwhile are included. A vector that stays high takes "
+                "its time from programs: for NET_RX, spread the network card's queues over more CPUs."),
         ),
     ) + tuple(
         Chart(
             id="softirq_duration_" + histogram.name,
+            context="ebpf.softirq_duration",
             title="%s software interrupts that ran for so many microseconds or more" % vector,
             units="calls/s",
             family="softirq",
             dims=histogram.dimensions(),
+            description=(
+                "How many calls of the handler of %s took how long: a dimension counts calls from its number of "
+                "microseconds up to the next dimension's, the last one those of 1024 and more. Hardware interrupts that "
+                "arrive meanwhile are included. Calls of milliseconds delay everything else on their CPU." % vector),
         ) for vector, histogram in zip(VECTORS, DURATIONS)
     ),
 )

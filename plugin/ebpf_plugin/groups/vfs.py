@@ -1,7 +1,7 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
 from __future__ import annotations
 
-from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application, placed
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, WITH_RESULT, Field, Function, Group, Hook, Note, Switch, Tracepoint, sys_enters,
     sys_exits, syscall_symbols
@@ -21,17 +21,22 @@ def moving(function: str, *calls: str) -> Hook:
     )
 
 
-def per_call(id: str, title: str, priority: int, dim: str, calls: tuple[str, ...], error_title: str,
-             errors: tuple[str, ...]) -> tuple[Chart, Chart]:
-    """A chart of calls and, in return mode, one of those that failed."""
-    chart = Chart(id=id, title=title, units="calls/s", family="VFS", priority=priority, dims=(Dimension(dim, calls),))
-    return chart, chart._replace(id=id + "_error", title=error_title, modes=(RETURN,), dims=(Dimension(dim, errors),))
+def of_machine(chart: str, title: str, units: str, dims: tuple[Dimension, ...], description: str,
+               modes: tuple[str, ...] = MODES) -> Chart:
+    """A chart of the family VFS."""
+    return Chart(id=chart, title=title, units=units, family="VFS", modes=modes, dims=dims, description=description,
+                 context="filesystem." + (chart if chart.startswith("vfs_") else "vfs_" + chart))
 
 
 READS, WRITES = ("read_calls", "readv_calls"), ("write_calls", "writev_calls")
 UNLINKS, UNLINK_ERRORS = ("unlink_calls", "unlinkat_calls"), ("unlink_errors", "unlinkat_errors")
 FSYNCS, FSYNC_ERRORS = ("fsync_calls", "fdatasync_calls"), ("fsync_errors", "fdatasync_errors")
 CREATES, CREATE_ERRORS = ("create_calls", "open_create_calls"), ("create_errors", "open_create_errors")
+READ_BYTES, WRITE_BYTES = ("read_bytes", "readv_bytes"), ("write_bytes", "writev_bytes")
+READ_ERRORS, WRITE_ERRORS = ("read_errors", "readv_errors"), ("write_errors", "writev_errors")
+UNSEEN = "I/O by io_uring, mmap, splice, sendfile and copy_file_range does not pass here."
+NOT_THE_DISK = "Most of it is served from memory, so this is not the load of a disk."
+BAD_OPENS = "A rise means files or permissions that are missing, or a limit of open files that is reached."
 
 VFS = Group(
     name="vfs",
@@ -97,69 +102,116 @@ VFS = Group(
             notes=(Note(TRACEPOINT, MODES, CREATES + CREATE_ERRORS, "system calls that may create a file"),),
         ),
     ),
-    charts=(
-        Chart(
-            id="deleted_objects",
-            title="Remove files",
-            units="calls/s",
-            family="VFS",
-            priority=21002,
-            dims=(Dimension("delete", UNLINKS),),
-        ),
-        Chart(
-            id="io",
-            title="Calls to IO",
-            units="calls/s",
-            family="VFS",
-            priority=21003,
-            dims=(Dimension("read", READS), Dimension("write", WRITES)),
-        ),
-        Chart(
-            id="io_bytes",
-            title="Bytes written and read",
-            units="bytes/s",
-            family="VFS",
-            priority=21004,
-            dims=(
-                Dimension("read", ("read_bytes", "readv_bytes")),
-                Dimension("write", ("write_bytes", "writev_bytes"), multiplier=-1),
-            ),
-        ),
-        Chart(
-            id="io_error",
-            title="Fails to write or read",
-            units="calls/s",
-            family="VFS",
-            priority=21005,
-            modes=(RETURN,),
-            dims=(
-                Dimension("read", ("read_errors", "readv_errors")),
-                Dimension("write", ("write_errors", "writev_errors")),
-                Dimension("delete", UNLINK_ERRORS),
-            ),
-        ),
-    )
-    + per_call("vfs_fsync", "Calls for vfs_fsync", 21005, "fsync", FSYNCS,
-               "Fails to synchronize", FSYNC_ERRORS)
-    + per_call("vfs_open", "Calls for vfs_open", 21005, "open", ("vfs_open_calls",),
-               "Fails to open a file", ("vfs_open_errors",))
-    + per_call("vfs_create", "Calls for vfs_create", 21005, "create", CREATES,
-               "Fails to create a file", CREATE_ERRORS),
-    apps=(
-        per_application("file_deleted", "Files deleted", "calls/s", 20065, UNLINKS),
-        per_application("vfs_write_call", "Write to disk", "calls/s", 20066, WRITES),
-        per_application("vfs_write_error", "Fails to write", "calls/s", 20067, ("write_errors", "writev_errors"),
-                        modes=(RETURN,)),
-        per_application("vfs_read_call", "Read from disk", "calls/s", 20068, READS),
-        per_application("vfs_read_error", "Fails to read", "calls/s", 20069, ("read_errors", "readv_errors"),
-                        modes=(RETURN,)),
-        per_application("vfs_write_bytes", "Bytes written on disk", "bytes/s", 20070, ("write_bytes", "writev_bytes")),
-        per_application("vfs_read_bytes", "Bytes read from disk", "bytes/s", 20071, ("read_bytes", "readv_bytes")),
-        per_application("vfs_fsync", "Calls for vfs_fsync", "calls/s", 20077, FSYNCS),
-        per_application("vfs_fsync_error", "Fails to synchronize", "calls/s", 20077, FSYNC_ERRORS, modes=(RETURN,)),
-        per_application("vfs_open", "Calls for vfs_open", "calls/s", 20078, ("vfs_open_calls",)),
-        per_application("vfs_open_error", "Fails to open a file", "calls/s", 20078, ("vfs_open_errors",), modes=(RETURN,)),
-        per_application("vfs_create", "Calls for vfs_create", "calls/s", 20079, CREATES),
-        per_application("vfs_create_error", "Fails to create a file", "calls/s", 20079, CREATE_ERRORS, modes=(RETURN,)),
+    charts=placed(
+        21010,
+        of_machine(
+            "io", "VFS reads and writes", "calls/s", (Dimension("read", READS), Dimension("write", WRITES)),
+            "Calls of vfs_read, vfs_readv, vfs_write and vfs_writev: on files, pipes and terminals, and on sockets that a "
+            "program treats as files. " + UNSEEN + " " + NOT_THE_DISK + " A rise of calls without a rise of bytes is a "
+            "program that reads or writes in small pieces."),
+        of_machine(
+            "io_bytes", "Bytes read and written through VFS", "bytes/s",
+            (Dimension("read", READ_BYTES), Dimension("write", WRITE_BYTES, multiplier=-1)),
+            "Bytes that vfs_read, vfs_readv, vfs_write and vfs_writev have moved, written ones below zero: on files, pipes "
+            "and terminals, and on sockets that a program treats as files. " + UNSEEN + " " + NOT_THE_DISK),
+        of_machine(
+            "io_error", "VFS reads, writes and deletions that failed", "calls/s",
+            (Dimension("read", READ_ERRORS), Dimension("write", WRITE_ERRORS), Dimension("delete", UNLINK_ERRORS)),
+            "Calls of vfs_read, vfs_write, their variants and vfs_unlink that returned an error. Some are normal: EAGAIN "
+            "says that there is nothing to read yet. A rise of write may be a full disk or a reader that is gone, one of "
+            "delete a permission that is missing.", (RETURN,)),
+        of_machine(
+            "vfs_open", "Files opened in VFS", "calls/s", (Dimension("open", ("vfs_open_calls",)),),
+            "Calls of vfs_open, for a file that was found: by programs, and by the kernel for programs that it starts. On a "
+            "stacked file system (overlay) one open counts twice. By the tracepoint method, system calls that open are "
+            "counted instead, found or not."),
+        of_machine(
+            "vfs_open_error", "Files that VFS could not open", "calls/s", (Dimension("open", ("vfs_open_errors",)),),
+            "Calls of vfs_open that returned an error. A file that does not exist is not among them, except by the "
+            "tracepoint method, which counts system calls. A rise means that a device or a file system refuses.", (RETURN,)),
+        of_machine(
+            "vfs_create", "Files created", "calls/s", (Dimension("create", CREATES),),
+            "Calls of vfs_create, and of vfs_open for a file that open has just created. Directories, links and sockets are "
+            "not counted. By the tracepoint method it is system calls that may create a file, even if it exists. A rise "
+            "often is a program that works with temporary files, or a storm of log files."),
+        of_machine(
+            "vfs_create_error", "Files that could not be created", "calls/s", (Dimension("create", CREATE_ERRORS),),
+            "Calls of vfs_create that returned an error; by the tracepoint method, system calls that should create a file "
+            "and failed. A rise means a full disk, a permission that is missing, or a quota.", (RETURN,)),
+        of_machine(
+            "deleted_objects", "Calls to delete a file", "calls/s", (Dimension("delete", UNLINKS),),
+            "Calls of vfs_unlink, by unlink and unlinkat. Directories are not counted. On a stacked file system (overlay) "
+            "one deletion counts twice. A rise often is a program that works with temporary files, or a clean-up that is "
+            "running."),
+        of_machine(
+            "vfs_fsync", "Calls of fsync and fdatasync", "calls/s", (Dimension("fsync", FSYNCS),),
+            "System calls by which a program waits until its file is on the disk. sync, msync and files opened with O_SYNC "
+            "are not counted. Each one can take milliseconds: a rise makes databases and mail servers slow on a slow disk."),
+        of_machine(
+            "vfs_fsync_error", "Calls of fsync and fdatasync that "
+            "failed", "calls/s", (Dimension("fsync", FSYNC_ERRORS),),
+            "System calls by which a program waits until its file is on the disk, and that returned an error. EINVAL is "
+            "harmless: a pipe or a terminal cannot be synchronized. Anything else may be lost data: look into the kernel's "
+            "log for errors of the disk.", (RETURN,)),
+    ),
+    apps=placed(
+        20065,
+        per_application(
+            "vfs_read_call", "VFS reads", "calls/s", READS,
+            "Calls of vfs_read and vfs_readv of the application's processes, failed ones included. " + UNSEEN +
+            " " + NOT_THE_DISK, cgroup="vfs_read"),
+        per_application(
+            "vfs_write_call", "VFS writes", "calls/s", WRITES,
+            "Calls of vfs_write and vfs_writev of the application's processes, failed ones included. " + UNSEEN +
+            " " + NOT_THE_DISK, cgroup="vfs_write"),
+        per_application(
+            "vfs_read_bytes", "Bytes read through VFS", "bytes/s", READ_BYTES,
+            "Bytes that vfs_read and vfs_readv have given to the application's processes. " + UNSEEN + " " + NOT_THE_DISK,
+            cgroup="vfs_read_bytes"),
+        per_application(
+            "vfs_write_bytes", "Bytes written through VFS", "bytes/s", WRITE_BYTES,
+            "Bytes that vfs_write and vfs_writev have taken from the application's processes. " + UNSEEN +
+            " What is written is in memory first, so this is not the load of a disk.", cgroup="vfs_write_bytes"),
+        per_application(
+            "vfs_read_error", "VFS reads that failed", "calls/s", READ_ERRORS,
+            "Calls of vfs_read and vfs_readv that returned an error. Some are normal: EAGAIN says that there is nothing to "
+            "read yet. A rise may be a disk that fails, or a connection that is gone.",
+            modes=(RETURN,), cgroup="vfs_read_error"),
+        per_application(
+            "vfs_write_error", "VFS writes that failed", "calls/s", WRITE_ERRORS,
+            "Calls of vfs_write and vfs_writev that returned an error. Some are normal: EAGAIN says that there is no room "
+            "yet. A rise may be a full disk, or a reader that is gone (EPIPE).", modes=(RETURN,), cgroup="vfs_write_error"),
+        per_application(
+            "vfs_open", "Files opened in VFS", "calls/s", ("vfs_open_calls",),
+            "Calls of vfs_open, for a file that was found. By the tracepoint method, system calls that open are counted "
+            "instead, found or not.", cgroup="vfs_open"),
+        per_application(
+            "vfs_open_error", "Files that VFS could not open", "calls/s", ("vfs_open_errors",),
+            "Calls of vfs_open that returned an error; by the tracepoint method, system calls that open and failed. " +
+            BAD_OPENS,
+            modes=(RETURN,), cgroup="vfs_open_error"),
+        per_application(
+            "vfs_create", "Files created", "calls/s", CREATES,
+            "Calls of vfs_create, and of vfs_open for a file that open has just created. By the tracepoint method it is "
+            "system calls that may create a file, even if it exists. Directories, links and sockets are not counted.",
+            cgroup="vfs_create"),
+        per_application(
+            "vfs_create_error", "Files that could not be created", "calls/s", CREATE_ERRORS,
+            "Calls of vfs_create that returned an error; by the tracepoint method, system calls that should create a file "
+            "and failed. A rise means a full disk, a permission that is missing, or a quota.",
+            modes=(RETURN,), cgroup="vfs_create_error"),
+        per_application(
+            "file_deleted", "Calls to delete a file", "calls/s", UNLINKS,
+            "Calls of vfs_unlink, by unlink and unlinkat. Directories are not counted. A rise often is a program that works "
+            "with temporary files.", cgroup="vfs_unlink"),
+        per_application(
+            "vfs_fsync", "Calls of fsync and fdatasync", "calls/s", FSYNCS,
+            "System calls by which a program waits until its file is on the disk. sync, msync and files opened with O_SYNC "
+            "are not counted. Each one can take milliseconds, in which the program does nothing else.", cgroup="vfs_fsync"),
+        per_application(
+            "vfs_fsync_error", "Calls of fsync and fdatasync that failed", "calls/s", FSYNC_ERRORS,
+            "System calls by which a program waits until its file is on the disk, and that returned an error. EINVAL is "
+            "harmless: a pipe or a terminal cannot be synchronized. Anything else may be lost data.",
+            modes=(RETURN,), cgroup="vfs_fsync_error"),
     ),
 )

@@ -23,6 +23,15 @@ class Dimension(NamedTuple):
 class Chart(NamedTuple):
     """A chart of type `ebpf`. `units` are per second where the dimensions are incremental.
 
+    `context` is what dashboards and alarm templates group charts by; "" is type and id. The contexts of Netdata's own plugin
+    (1.37.1 to 2.10) stand for the same things here.
+
+    `cgroup` is, of a chart of applications, the end of the contexts of the charts of control groups that show the same
+    (`cgroup.fd_open`, `services.fd_open`); "" if there are none.
+
+    `description` is for people: two to four plain sentences on what it counts, at which point of the kernel, what it does
+    not see, what a rise means. The collector does not hold it.
+
     An `absolute` dimension is sent as its change since the tick before, so it needs two ticks on time. `priority` is the
     place in the dashboard, lower numbers first; 0 means behind all charts that have one, in the registry's order.
     """
@@ -34,10 +43,19 @@ class Chart(NamedTuple):
     dims: tuple[Dimension, ...]
     priority: int = 0
     modes: tuple[str, ...] = MODES
+    description: str = ""
+    context: str = ""
+    cgroup: str = ""
 
 
-def per_application(chart: str, title: str, units: str, priority: int, counters: tuple[str, ...],
-                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES) -> Chart:
+def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
+    """The charts, with the priorities `first`, `first` + 1, ..."""
+    return tuple(chart._replace(priority=first + place) for place, chart in enumerate(charts))
+
+
+def per_application(chart: str, title: str, units: str, counters: tuple[str, ...], description: str,
+                    family: str = "ebpf syscall", modes: tuple[str, ...] = MODES, context: str = "",
+                    cgroup: str = "") -> Chart:
     """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
-    return Chart(id=chart, title=title, units=units, family=family, priority=priority, modes=modes,
-                 dims=(Dimension("application", counters),))
+    return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description, context=context,
+                 dims=(Dimension("application", counters),), cgroup=cgroup)

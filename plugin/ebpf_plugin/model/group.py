@@ -131,8 +131,9 @@ class Group(NamedTuple):
 
     switch: the option that turns it on and off. counters: the u64 values of the map <name>_counters, in this order; with
     `split` for each application and control group. apps: charts of type `apps`, whose one dimension stands for those of all
-    applications. fields: what its programs read of kernel structures; if they are `needed`, the group cannot be loaded
-    without. tables: its further maps.
+    applications. connections: charts whose dimensions stand for those of each connection, and whose counters are the totals.
+    fields: what its programs read of kernel structures; if they are `needed`, the group cannot be loaded without. tables:
+    its further maps.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Group(NamedTuple):
     hooks: tuple[Hook, ...]
     charts: tuple[Chart, ...]
     apps: tuple[Chart, ...] = ()
+    connections: tuple[Chart, ...] = ()
     fields: tuple[Field, ...] = ()
     needed: bool = False
     tables: tuple[Table, ...] = ()

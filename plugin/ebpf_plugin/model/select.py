@@ -30,6 +30,13 @@ def select_application_charts(groups: Iterable[Group], mode: str, hooks: Hooks) 
                  for group in groups for chart in _selected(group, group.apps, mode, hooks))
 
 
+def select_cgroup_charts(groups: Iterable[Group], mode: str, hooks: Hooks) -> tuple[declared.Chart, ...]:
+    """Those of applications that control groups have as well; the context is what theirs end in."""
+    ends = {(group.name, chart.id): chart.cgroup for group in groups for chart in group.apps if chart.cgroup}
+    return tuple(chart.replaced(context=ends[chart.group, chart.id])
+                 for chart in select_application_charts(groups, mode, hooks) if (chart.group, chart.id) in ends)
+
+
 def _selected(group: Group, charts: Iterable[Chart], mode: str, hooks: Hooks) -> Iterator[declared.Chart]:
     methods = {name: hook.method for name, hook in hooks.get(group.name, {}).items()}
     for chart in charts:
@@ -38,7 +45,7 @@ def _selected(group: Group, charts: Iterable[Chart], mode: str, hooks: Hooks) ->
             notes = sorted({note for dim in dims for note in _notes(group, dim, mode, methods)})
             title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
             yield declared.Chart(group.name, chart.id, title, chart.units, chart.family, chart.priority,
-                                 tuple(_declared(group, dim, methods) for dim in dims))
+                                 tuple(_declared(group, dim, methods) for dim in dims), context=chart.context)
 
 
 def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> list[str | None]:

@@ -9,7 +9,7 @@ from .group import ATTACH_METHODS, Group, Hook
 
 def validate(groups: tuple[Group, ...]) -> None:
     """Raise ValueError, naming group and part, for data that the engine or the agent could not take."""
-    for kind, charts in (("charts", [chart for group in groups for chart in group.charts]),
+    for kind, charts in (("charts", [chart for group in groups for chart in group.charts + group.connections]),
                          ("charts of applications", [chart for group in groups for chart in group.apps])):
         _demand_no_twins(kind, (chart.id for chart in charts))
     _demand_no_twins("groups", (group.name for group in groups))
@@ -23,7 +23,7 @@ def validate(groups: tuple[Group, ...]) -> None:
         _demand_no_twins("%s: hooks" % group.name, (hook.name for hook in group.hooks))
         for hook in group.hooks:
             _validate_hook("%s/%s" % (group.name, hook.name), hook)
-        for chart in group.charts + group.apps:
+        for chart in group.charts + group.apps + group.connections:
             _validate_chart("%s/%s" % (group.name, chart.id), chart, group)
 
 
@@ -44,7 +44,7 @@ def _validate_hook(where: str, hook: Hook) -> None:
 
 
 def _validate_chart(where: str, chart: Chart, group: Group) -> None:
-    for field in ("title", "units", "family"):
+    for field in ("title", "units", "family", "description"):
         _demand(bool(getattr(chart, field)), "%s: an empty %s" % (where, field))
     for name in (chart.id, *(dim.id for dim in chart.dims)):
         _demand(_plain(name), "%s: an id that the protocol cannot carry: %r" % (where, name))

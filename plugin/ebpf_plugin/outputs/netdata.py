@@ -45,6 +45,9 @@ class Netdata:
         sent, since = None, ""  # most charts were sent at the same time
         for chart, values in sample:
             block = self._blocks.get(chart.full_id)
+            if not chart.dimensions:
+                self._forget(chart, block, declarations)
+                continue
             if block is None or block.chart is not chart:
                 block, values = self._declare(chart, block, values, declarations)
             if values is not block.values:
@@ -55,6 +58,12 @@ class Netdata:
                 texts += block.begin, since, block.sets
                 block.sent = now
         write("".join(declarations + texts) or protocol.KEEP_ALIVE)
+
+    def _forget(self, chart: Chart, before: protocol.Block | None, declarations: list[str]) -> None:
+        """A chart that has no dimensions any more is gone."""
+        if before is not None:
+            declarations.append(protocol.gone(chart, self._every))
+            del self._blocks[chart.full_id]
 
     def _declare(self, chart: Chart, before: protocol.Block | None, values: tuple[int | None, ...],
                  declarations: list[str]) -> tuple[protocol.Block, tuple[int | None, ...]]:

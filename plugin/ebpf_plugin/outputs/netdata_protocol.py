@@ -36,9 +36,7 @@ def chart(chart: Chart, every: float, before: Chart | None = None) -> Iterator[s
 
     If it was declared as `before`, only dimensions that are new, have another name, or are gone.
     """
-    yield "CHART %s '' %s %s %s %s %s %d %d '' %s %s\n" % (
-        _id(chart.full_id), quoted(chart.title), quoted(chart.units), quoted(chart.family), quoted(chart.full_id),
-        chart.kind, chart.priority, every, quoted(PLUGIN), quoted(chart.group))
+    yield _chart(chart, every, "")
     known = {dimension.id: dimension.name for dimension in before.dimensions} if before else {}
     for dimension in chart.dimensions:
         if known.pop(dimension.id, None) != dimension.name:
@@ -46,6 +44,22 @@ def chart(chart: Chart, every: float, before: Chart | None = None) -> Iterator[s
     for dimension in before.dimensions if before else ():
         if dimension.id in known:
             yield _dimension(dimension, " 'obsolete'")
+    if chart.labels and not before:
+        for name, value in chart.labels:
+            yield "CLABEL %s %s 1\n" % (_id(name), quoted(value))  # 1: found out, not configured
+        yield "CLABEL_COMMIT\n"
+
+
+def gone(chart: Chart, every: float) -> str:
+    """The line that says that there is no such chart any more."""
+    return _chart(chart, every, "obsolete")
+
+
+def _chart(chart: Chart, every: float, option: str) -> str:
+    return "CHART %s '' %s %s %s %s %s %d %d %s %s %s\n" % (
+        _id(chart.full_id), quoted(chart.title), quoted(chart.units), quoted(chart.family),
+        quoted(chart.context or chart.full_id), chart.kind, chart.priority, every, quoted(option), quoted(PLUGIN),
+        quoted(chart.group))
 
 
 def _dimension(dimension: Dimension, option: str) -> str:

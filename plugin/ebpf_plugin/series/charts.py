@@ -95,12 +95,12 @@ class RowCharts:
 
     counters: the group's (collect/rows.py): `columns`, and which have `moved` since the last tick. charts: what all versions
     of each have in common, and the places of the columns whose sum is shown. row_of(key of a series) is its row; what the
-    series has besides (`base`) is added.
+    series has besides (`base`) is added. is_shown(series): whether the charts have the series.
     """
 
     def __init__(self, table: SeriesTable, counters: Any, charts: Sequence[tuple[Chart, tuple[int, ...]]],
-                 row_of: Callable[[Any], int] = int):
-        self._table, self._counters, self._row_of = table, counters, row_of
+                 row_of: Callable[[Any], int] = int, is_shown: Callable[[Series], bool] = lambda series: True):
+        self._table, self._counters, self._row_of, self._is_shown = table, counters, row_of, is_shown
         self._charts = [chart for chart, _ in charts]
         self._places = [places for _, places in charts]
         self._version = -1
@@ -127,21 +127,22 @@ class RowCharts:
         return first
 
     def _build(self) -> None:
-        live = self._table.live
-        rows = [self._row_of(key) for key in live]
+        live = list(filter(self._is_shown, self._table.live.values()))
+        rows = [self._row_of(series.key) for series in live]
         self._pick = lambda column: tuple([column[row] for row in rows])
         if len(rows) > 1:  # it gives a tuple only then
             self._pick = itemgetter(*rows)
         self._bases = []
         for number, (chart, places) in enumerate(zip(self._charts, self._places)):
-            self._bases.append(tuple([_sum(series.base.get(chart.group), places) for series in live.values()]))
+            self._bases.append(tuple([sum_of(series.base.get(chart.group), places) for series in live]))
             self._charts[number] = chart.replaced(dimensions=tuple([
                 Dimension(series.id, "incremental", name=series.name, labels=series.labels,
-                          start=_sum(series.start.get(chart.group), places) if self._table.has_appeared(series) else None)
-                for series in live.values()]))
+                          start=sum_of(series.start.get(chart.group), places) if self._table.has_appeared(series) else None)
+                for series in live]))
         self._sample = [(chart, self._values(number)) for number, chart in enumerate(self._charts)]
         self._version = self._table.version
 
 
-def _sum(values: Values | None, places: tuple[int, ...]) -> int:
+def sum_of(values: Values | None, places: tuple[int, ...]) -> int:
+    """The sum of what is at these places; 0 if there are no values."""
     return sum([values[place] for place in places]) if values else 0

@@ -59,14 +59,14 @@ class Plugin:
         have = self.blocks
         self.read_until(lambda lines: self.blocks >= have + n, PATIENCE + n / 10)
 
-    def last_values(self):
-        """{"chart.dimension": the last value that was set}"""
+    def last_values(self, *types):
+        """{"chart.dimension": the last value that was set}, of charts of these types, if any are named"""
         found, chart = {}, None
         for line in self.lines:
             words = line.split()
             if words and words[0] == "BEGIN":
-                chart = words[1].partition(".")[2]
-            elif words and words[0] == "SET":
+                type, _, chart = words[1].partition(".")
+            elif words and words[0] == "SET" and (not types or type in types):
                 found["%s.%s" % (chart, words[1])] = int(words[3])
         return found
 

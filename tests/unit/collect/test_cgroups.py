@@ -7,7 +7,7 @@ import os
 import re
 import struct
 
-from fakes import FUZZ
+from fakes import FUZZ, attached
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pluginsd import Agent
@@ -15,10 +15,13 @@ import pytest
 
 from ebpf_plugin import log
 from ebpf_plugin.collect import cgroups
-from ebpf_plugin.collect.cgroups import Cgroups, mount_of_version_2, name_of
+from ebpf_plugin.cgroup_names import CONTAINER, SERVICE, place_of
+from ebpf_plugin.collect.cgroups import Cgroups, mount_of_version_2
 from ebpf_plugin.collect.rows import RowSet
+from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf
 from ebpf_plugin.model.declared import Chart, Dimension, pack
+from ebpf_plugin.model.select import select_application_charts, select_cgroup_charts
 from ebpf_plugin.outputs import netdata
 
 ID = "0123456789ab" + "cdef" * 13
@@ -78,7 +81,7 @@ SHORT = ID[:12]
     ("/a\nb.service", "a\nb.service"),
 ])
 def test_names(path, name):
-    assert name_of(path) == name
+    assert place_of(path)[0][0] == name
 
 
 NAMES = st.text(st.characters(blacklist_characters="/\0") | st.sampled_from("._@-"), min_size=1, max_size=30)
@@ -90,11 +93,11 @@ PARTS = NAMES | st.builds("{}.{}".format, NAMES, st.sampled_from(("service", "sc
 @given(st.lists(PARTS, max_size=5), st.lists(PARTS, max_size=3))
 def test_any_path_has_a_name(parts, below):
     path = "".join("/" + part for part in parts)
-    name = name_of(path)
+    name = place_of(path)[0][0]
     assert isinstance(name, str) and bool(name) == bool(path)
     if any(re.search(r"\.(service|scope)\Z", part) and len(part) > 8 and not part.startswith("user@") and "\n" not in part
            for part in parts):
-        assert name_of(path + "".join("/" + part for part in below)) == name, "what is below a unit is a part of it"
+        assert place_of(path + "".join("/" + part for part in below)) == place_of(path), "what is below is a part of it"
 
 
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0\n"
@@ -129,12 +132,49 @@ def test_a_mount_with_a_blank():
     (r"/system.slice/dev-disk-by\x2dlabel-swap.swap", "dev-disk-by-label-swap"),
 ])
 def test_systemds_escapes(path, name):
-    assert name_of(path) == name
+    assert place_of(path)[0][0] == name
+
+
+@pytest.mark.parametrize("path, kind, shown", [
+    # what the agent's cgroups.plugin and cgroup-name.sh make of them, if nobody else is asked
+    ("/system.slice/docker-%s.scope" % ID, CONTAINER, SHORT),
+    ("/system.slice/docker-%s.scope/init" % ID, CONTAINER, SHORT),
+    ("/docker/" + ID, CONTAINER, SHORT),
+    ("/machine.slice/libpod-%s.scope/container" % ID, CONTAINER, SHORT),
+    ("/user.slice/user-1.slice/user@1.service/user.slice/libpod-%s.scope" % ID, CONTAINER, SHORT),
+    ("/kubepods.slice/kubepods-pod1_2.slice/cri-containerd-%s.scope" % ID, CONTAINER, "k8s_" + SHORT),
+    ("/kubepods/burstable/pod8d3/" + ID, CONTAINER, "k8s_" + SHORT),
+    ("/lxc.payload.web", CONTAINER, "web"),
+    ("/lxc.payload.web.example/system.slice/nginx.service", CONTAINER, "web-example"),
+    ("/machine.slice/systemd-nspawn@deb.service", CONTAINER, "systemd-nspawn_deb"),
+    ("/machine.slice/systemd-nspawn@deb.service/payload/system.slice/cron.service", CONTAINER, "systemd-nspawn_deb"),
+    (r"/machine.slice/machine-qemu\x2d1\x2dopnsense.scope/libvirt/emulator", CONTAINER, "qemu_opnsense"),
+    (r"/machine.slice/machine-qemu\x2d12\x2dweb\x2dserver.scope", CONTAINER, "qemu_webserver"),
+    (r"/machine.slice/machine-lxc\x2d969\x2dhubud0xians01.scope", CONTAINER, "lxc_hubud0xians01"),
+    ("/machine.slice/machine-deb.scope", CONTAINER, "machine-slice_machine-deb-scope"),
+    # the agent's charts `services`: !/system.slice/*/*.service /system.slice/*.service
+    ("/system.slice/nginx.service", SERVICE, ""),
+    ("/system.slice/nginx.service/worker", SERVICE, ""),
+    ("/system.slice/system-getty.slice/getty@tty1.service", "", ""),
+    ("/user.slice/user-1000.slice/user@1000.service/app.slice/x.service", "", ""),
+    ("/system.slice/dbus.socket", "", ""),
+    ("/init.scope", "", ""),
+    ("/a/b/c", "", ""),
+    ("", "", ""),
+])
+def test_kinds_and_what_the_agent_calls_a_container(path, kind, shown):
+    (_, *found), labels = place_of(path)
+    assert found == [kind, shown]
+    assert bool(labels) == (kind == CONTAINER)
+    assert all(path.startswith(value) for name, value in labels if name == "cgroup_path")
+    assert (("container_id", ID) in labels) == (ID in path)
 
 
 FIRST = 5
-CALLS = Chart("toy", "calls", "Calls", "calls/s", "Toys", 1, (Dimension("application", plus=(0, 2)),), "stacked", "apps")
-OTHERS = Chart("more", "others", "Others", "calls/s", "Toys", 2, (Dimension("application", plus=(0,)),), "stacked", "apps")
+CALLS = Chart("toy", "calls", "Calls", "calls/s", "Toys", 1, (Dimension("application", plus=(0, 2)),), "stacked", "apps",
+              context="calls")
+OTHERS = Chart("more", "others", "Others", "calls/s", "Toys", 2, (Dimension("application", plus=(0,)),), "stacked", "apps",
+               context="others")
 
 
 class Reader:
@@ -157,7 +197,7 @@ class Reader:
 class World:
     """A Cgroups over a tree of directories, dictionaries in place of the kernel's maps, and an agent that draws."""
 
-    def __init__(self, monkeypatch, mount, room=cgroups.KNOWN):
+    def __init__(self, monkeypatch, mount, room=cgroups.KNOWN, for_agent=False):
         self.mount, self.room, self.said, self.refused = str(mount), room, [], set()
         os.mkdir(self.mount)
         os.mkdir(self.mount + "-gone")
@@ -172,7 +212,8 @@ class World:
         self.counted = {"toy": {}, "more": {}}
         self.readers = {group: Reader(counted, self.row_set) for group, counted in self.counted.items()}
         self.cgroups = Cgroups({"tables": {name: name for name in self.maps}, "charts": pack((CALLS, OTHERS)),
-                                "first": FIRST, "mount": self.mount}, self.readers, self.row_set)
+                                "first": FIRST, "mount": self.mount, "for_agent": for_agent}, self.readers, self.row_set)
+        self.types = {"cgroups", "services"} if for_agent else {"cgroups"}
         self.agent, self.texts, self._now = Agent(), [], 0
         self.output = netdata.Netdata()
         self.total = {"calls": 0, "others": 0}
@@ -243,7 +284,8 @@ class World:
         sample = self.cgroups.tick(self._now, counters)
         for chart, values in sample:
             assert len(chart.dimensions) == len(values)
-            assert (chart.type, chart.by) == ("cgroups", "cgroup")
+            assert chart.by == ("" if chart.type.startswith("cgroup_") else "cgroup")
+            assert chart.type in self.types or chart.type.startswith("cgroup_") and len(self.types) > 1
             assert all(value >= 0 for value in values), values
         if self.begun is None:
             self.begun = dict(self.total)  # the first sample is not shown (daemon.tick)
@@ -304,11 +346,112 @@ def test_a_name_comes(world):
 
 def test_what_happens_for_nobody_has_no_charts(monkeypatch, tmp_path):
     """Timers send TCP's segments again, and who has ended is in no control group any more."""
-    charts = [CALLS.replaced(id=id_) for id_ in ("task_close", "task_exit", "bandwidth_tcp_retransmit")]
-    found = Cgroups({"tables": {"cgroup_rows": 1, "cgroups_asked": 2}, "charts": pack(charts), "first": FIRST,
-                     "mount": str(tmp_path)}, {"toy": Reader({}, RowSet())}, RowSet())
-    monkeypatch.setattr(cgroups.Cgroups, "_answer", lambda self, now: None)
-    assert [chart.full_id for chart, _ in found.tick(1, {"toy": ()})] == ["cgroups.task_exit"]
+    everything = {group.name: attached(group) for group in GROUPS}
+    of_applications = {chart.id for chart in select_application_charts(GROUPS, "return", everything)}
+    of_cgroups = {chart.id for chart in select_cgroup_charts(GROUPS, "return", everything)}
+    assert of_applications - of_cgroups == {"task_close", "bandwidth_tcp_retransmit"} and of_cgroups < of_applications
+
+
+@pytest.fixture
+def world_of_agent(monkeypatch, tmp_path):
+    found = World(monkeypatch, tmp_path / "cgroup", for_agent=True)
+    found.ticks(2)
+    return found
+
+
+DOCKER = "/system.slice/docker-%s.scope" % ID
+NGINX = "/system.slice/nginx.service"
+
+
+def charts_of(world, type):
+    return {name for name in world.agent.charts if name.startswith(type + ".")}
+
+
+def test_a_container_has_charts_of_its_own(world_of_agent):
+    world = world_of_agent
+    world.make(DOCKER)
+    world.event(DOCKER)
+    world.ticks(2)
+    assert charts_of(world, "cgroup_" + SHORT) == {"cgroup_%s.calls" % SHORT, "cgroup_%s.others" % SHORT}
+    world.event(DOCKER, 5)
+    world.tick(gaps=("toy",))
+    world.ticks(2)
+    own = world.agent.sums
+    assert own["cgroup_%s.calls" % SHORT, "calls"] == 10 == world.drawn()["docker_" + SHORT]
+    assert own["cgroup_%s.others" % SHORT, "calls"] == 5
+    line = next(line for text in world.texts for line in text.splitlines() if line.startswith("CHART cgroup_"))
+    assert "'toy (eBPF)' 'cgroup.calls' line 25001 " in line
+    labels = [line for text in world.texts for line in text.splitlines() if line.startswith("CLABEL")]
+    assert labels == 2 * ["CLABEL cgroup_name 'docker_%s' 1" % SHORT, "CLABEL container_id '%s' 1" % ID,
+                          "CLABEL runtime 'docker' 1", "CLABEL cgroup_path '%s' 1" % DOCKER, "CLABEL_COMMIT"]
+    assert world.agent.falls == []
+    everything_is_drawn(world)
+
+
+def test_a_service_has_a_dimension_in_the_agent_s_charts_of_services(world_of_agent):
+    world = world_of_agent
+    for path in (NGINX, NGINX + "/worker", "/init.scope", DOCKER):
+        world.make(path)
+        world.event(path)
+    world.ticks(2)
+    for path in (NGINX, NGINX + "/worker", "/init.scope", DOCKER):
+        world.event(path, 3)
+    world.ticks(2)
+    assert set(world.agent.charts["services.calls"]) == {"nginx"} == set(world.agent.charts["services.others"])
+    assert world.agent.sums["services.calls", "nginx"] == 12
+    assert any("CHART services.calls '' 'Calls' 'calls/s' 'Toys' 'services.calls' stacked" in text for text in world.texts)
+
+
+def test_where_nothing_is_a_container_or_a_service_there_are_no_such_charts(world_of_agent):
+    world = world_of_agent
+    world.make("/init.scope")
+    world.event("/init.scope")
+    world.ticks(3)
+    assert set(world.agent.charts) == {"cgroups.calls", "cgroups.others"}
+
+
+def test_a_container_that_goes_takes_its_charts_along_and_may_come_back(world_of_agent):
+    world = world_of_agent
+    for round in (1, 2):
+        world.make("/lxc.payload.web")
+        world.event("/lxc.payload.web")
+        world.ticks(2)
+        world.event("/lxc.payload.web", 7)
+        world.ticks(2)
+        assert world.agent.sums["cgroup_web.others", "calls"] == 7 * round
+        world.remove("/lxc.payload.web")
+        world.until_forgotten()
+        gone = [line for line in "".join(world.texts).splitlines() if line.startswith("CHART cgroup_web.")
+                and " 'obsolete' 'ebpf.plugin' " in line]
+        assert len(gone) == 2 * round
+        world.tick()
+        assert "cgroup_web" not in world.texts[-1]
+    assert world.agent.falls == []
+
+
+def test_two_containers_of_one_name_have_different_charts(world_of_agent):
+    world = world_of_agent
+    paths = ("/lxc.payload.a-b", "/lxc.payload.a.b")
+    for path in paths:
+        world.make(path)
+        world.event(path)
+    world.ticks(2)
+    for amount, path in enumerate(paths, 1):
+        world.event(path, amount)
+    world.ticks(2)
+    assert {world.agent.sums[type + ".others", "calls"] for type in ("cgroup_a-b", "cgroup_a-b_2")} == {1, 2}
+
+
+def test_a_service_that_goes(world_of_agent):
+    world = world_of_agent
+    world.make(NGINX)
+    world.event(NGINX)
+    world.ticks(2)
+    world.remove(NGINX)
+    world.until_forgotten()
+    assert "BEGIN services." not in world.texts[-1]
+    assert sum(" 'obsolete' 'ebpf.plugin'" in line for line in "".join(world.texts).splitlines()
+               if line.startswith("CHART services.")) == 2
 
 
 def test_it_is_declared_once(world):
@@ -621,7 +764,7 @@ def test_ids_are_each_once(world, paths):
         world.make(path)
         world.event(path)
         world.tick()
-    for chart, _ in [chart for charts in world.cgroups._charts.values() for chart in charts.values()]:
+    for chart in [chart for _, charts in world.cgroups._charts for chart, _ in charts.values() if chart.type == "cgroups"]:
         ids = [dimension.id for dimension in chart.dimensions]
         assert len(ids) == len(set(ids)) == 3
     for path, amount in zip(paths, (3, 500)):
@@ -663,7 +806,7 @@ def test_whatever_comes_and_goes(tmp_path_factory, steps):
             elif what == "forget":
                 world.until_forgotten()
                 assert len(world.maps["cgroup_rows"]) <= len(live)
-            ids = [dimension.id for dimension in world.cgroups._charts["toy"].values()[0][0].dimensions]
+            ids = [dimension.id for dimension in dict(reversed(world.cgroups._charts))["toy"].values()[0][0].dimensions]
             assert len(ids) == len(set(ids)) <= 5 and ids[0] == "other"
             assert all(drawn.get(name, 0) <= amount for name, amount in world.drawn().items())
             drawn = world.drawn()

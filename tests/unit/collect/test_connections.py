@@ -11,7 +11,7 @@ import pytest
 
 from ebpf_plugin import log, simple_patterns
 from ebpf_plugin.collect import connections
-from ebpf_plugin.collect.connections import CHARTS, KEY, Connections, text_of
+from ebpf_plugin.collect.connections import KEY, Connections, text_of
 from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
 from ebpf_plugin.load.loader import AttachedHook
@@ -114,7 +114,7 @@ WEB, DNS, SSH = outbound("10.0.0.1"), outbound("10.0.0.2", 53, 17), inbound(22)
 
 def test_all_charts_with_other_last(network):
     pairs = network().look(WEB, DNS, SSH)
-    assert [chart.id for chart, _ in pairs] == [found[0] for found in CHARTS]
+    assert [chart.id for chart, _ in pairs] == [found.id for found in NETWORK.connections]
     assert [[dimension.id for dimension in chart.dimensions] for chart, _ in pairs] == [
         ["53_UDP_10.0.0.2_sent", "53_UDP_10.0.0.2_recv", "443_TCP_10.0.0.1_sent", "443_TCP_10.0.0.1_recv",
          "other_ALL_other_sent", "other_ALL_other_recv"]] * 2 + [
@@ -125,7 +125,7 @@ def test_all_charts_with_other_last(network):
 
 
 @pytest.mark.parametrize("attached, charts", [
-    (HOOKS, {found[0] for found in CHARTS}),
+    (HOOKS, {found.id for found in NETWORK.connections}),
     ((), set()),
     (("tcp_close",), set()),
     (("retransmit",), {"outbound_retransmit"}),
@@ -220,7 +220,7 @@ def test_no_name_breaks_a_line(service, host):
         played._now += 601
         played.look(DNS, SSH)
     charts = played.agent.charts
-    assert set(charts) == {"ebpf." + chart[0] for chart in CHARTS}
+    assert set(charts) == {"ebpf." + chart.id for chart in NETWORK.connections}
     ids = ("443_TCP_10.0.0.1", "53_UDP_10.0.0.2", "other_ALL_other")
     assert set(charts["ebpf.outbound_bytes"]) == {identity + end for identity in ids for end in ("_sent", "_recv")}
     assert all(dimension[2] == name.startswith("443_") for chart in charts.values() for name, dimension in chart.items())

@@ -31,6 +31,12 @@ def test_charts_go_over_as_they_are():
     assert declared.unpack(packed)[0].dimensions[0].algorithm == "incremental"
 
 
+def test_descriptions_do_not_go_over():
+    state = marshal.dumps((declared.pack(CHARTS), connected(False)))
+    texts = [chart.description for chart in GROUP.charts + NETWORK.connections]
+    assert all(texts) and not [text for text in texts if text[:10].encode() in state]
+
+
 @pytest.mark.parametrize("ticks", [0, daemon.MISSED_TICKS - 1, daemon.MISSED_TICKS, 2 * daemon.MISSED_TICKS])
 def test_every_tick_is_shown_and_some_work_is_done_now_and_then(ticks):
     calls, waits, works = [], [], []
@@ -88,7 +94,7 @@ def run_connected(monkeypatch, hosts, drop):
 def test_connections_are_shown_and_read_once_to_try(monkeypatch):
     Table.reads = 0
     shows = run_connected(monkeypatch, False, lambda trial: trial())
-    assert shows == [[chart[0] for chart in connections.CHARTS]] * 2
+    assert shows == [[chart.id for chart in NETWORK.connections]] * 2
     assert Table.reads == 2  # to try, and at the first tick; then no counter of the network has changed
 
 
@@ -211,7 +217,7 @@ def test_what_the_sources_make_of_rows(monkeypatch, tmp_path, apps, first):
         "apps": apps, "connections": None, "charts": (), "programs": {}, "links": {}, "events": (), "every": 1, "ticks": 1,
         "host": first if apps else 1, "maps": {"toy": (3, 2, 128), **({"apps": (4, 3, 1)} if apps else {})},
         "cgroups": {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first,
-                    "mount": str(tmp_path)}}))
+                    "for_agent": False, "mount": str(tmp_path)}}))
     monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: trial()))
     monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
     monkeypatch.setattr(daemon.ticker, "Ticker", lambda *_, **__: SimpleNamespace(wait=lambda: None))

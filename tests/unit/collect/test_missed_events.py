@@ -5,7 +5,9 @@ import pytest
 
 from ebpf_plugin import log
 from ebpf_plugin.collect import missed_events
+from ebpf_plugin.groups.plugin import PLUGIN
 from ebpf_plugin.kernel import bpf, tracefs
+from ebpf_plugin.model import declared
 
 PROFILE = """\
   ebpf_plugin/r_clone_1                                      0               0
@@ -82,3 +84,25 @@ def test_each_is_told_once(misses, said):
     misses.update({5: 1, 6: 90})
     found.tell()
     assert len(said) == 3 and said[-1].startswith("a has missed 1 events")
+
+
+CHARTS = tuple(declared.Chart("plugin", chart.id, chart.title, chart.units, chart.family, chart.priority, tuple(
+    declared.Dimension(dim.id, dim.algorithm) for dim in chart.dims)) for chart in PLUGIN.charts)
+
+
+def test_charts_of_the_plugin_itself(misses, said):
+    misses.update({5: 3, 6: 4})
+    missed = missed_events.MissedEvents({"a": 5, "b": 6}, {}, ())
+    charts = missed_events.PluginCharts({"charts": declared.pack(CHARTS), "hooks": (21, 1), "full": 1}, missed)
+    charts.read()
+    assert charts.tick(1, {"apps": (0, 9)}) == list(zip(CHARTS, [(21, 1), (7,), (9,)]))
+    misses[5] = 13
+    assert charts.tick(2, {"apps": None}) == list(zip(CHARTS, [(21, 1), (7,), (None,)]))
+    missed.tell()
+    assert charts.tick(3, {"apps": (0, 9)})[1] == (CHARTS[1], (17,))
+
+
+def test_where_applications_are_not_told_apart(misses):
+    charts = missed_events.PluginCharts({"charts": declared.pack(CHARTS[:2]), "hooks": (2, 0), "full": 0},
+                                        missed_events.MissedEvents({}, {}, ()))
+    assert [chart.id for chart, _ in charts.tick(1, {})] == ["plugin_hooks", "plugin_missed"]

@@ -247,8 +247,9 @@ def test_a_hook_that_is_missing_is_told_once(machine, said, capfd):
     machine((1, 0, 2), (3, 0, 4), (5, 0, 6), out=None)
     assert run(["--ticks", "2"], TOY) == 0
     assert said == ["toy: out is not shown: "]
-    declared = [line for line in capfd.readouterr().out.splitlines() if line.startswith("DIMENSION")]
-    assert [line.split()[1] for line in declared] == ["in"]
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("DIMENSION")] == ["in", "attached", "missing", "missed"]
+    assert "SET attached = 1" in lines and "SET missing = 1" in lines
 
 
 def test_from_the_declaration_to_the_last_tick(machine, said, capfd):
@@ -470,7 +471,10 @@ def test_what_loader_and_collector_get_of_control_groups(grouped, said, capfd):
     found = states[0]["cgroups"]
     assert (found["mount"], found["first"]) == ("/sys/fs/cgroup/unified", 3)
     assert (found["tables"]["cgroup_rows"], found["tables"]["cgroups_asked"]) == (98, 99)
-    assert found["charts"] == states[0]["apps"]["charts"] and said == []
+    of_applications, of_cgroups = ({chart.id for chart in declared.unpack(state["charts"])}
+                                   for state in (states[0]["apps"], found))
+    assert of_applications - of_cgroups == {"task_close", "bandwidth_tcp_retransmit"} and said == []
+    assert found["for_agent"]
     # they are declared when the first tick is shown
     assert "CHART cgroups." not in capfd.readouterr().out
 

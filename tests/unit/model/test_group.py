@@ -1,5 +1,6 @@
 """Rules that hold for every group: its data, its C file and the files that stand beside it agree."""
 import os
+import re
 
 from fakes import GROUP, ROOT, duplicates
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ebpf_plugin.collect import connections
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.groups.network import NETWORK
+from ebpf_plugin.groups.plugin import PLUGIN
 from ebpf_plugin.groups.rows import TABLES
 from ebpf_plugin.model.chart import ENTRY, MODES
 from ebpf_plugin.model.group import ATTACH_METHODS, hook_of
@@ -62,6 +64,31 @@ def test_units_are_per_second_where_the_agent_divides(group):
         assert {dim.algorithm == "incremental" for dim in chart.dims} == {chart.units.endswith("/s")}
 
 
+def all_charts(group):
+    return group.charts + group.apps + group.connections
+
+
+def sentences(text):
+    return re.split(r"(?<=\.) ", text)
+
+
+@pytest.mark.parametrize("group", (*GROUPS, PLUGIN), ids=lambda group: group.name)
+def test_descriptions_are_a_few_short_sentences(group):
+    for chart in all_charts(group):
+        parts = sentences(chart.description)
+        assert 2 <= len(parts) <= 4, "%s: %d sentences in its description" % (chart.id, len(parts))
+        assert all(part.endswith(".") and len(part) <= 210 for part in parts), (chart.id, parts)
+        assert chart.description == " ".join(chart.description.split()), chart.id
+
+
+@pytest.mark.parametrize("group", (*GROUPS, PLUGIN), ids=lambda group: group.name)
+def test_titles_and_units_say_what_is_counted(group):
+    """VFS is not the disk, a package is no packet, and nothing is only a difference."""
+    for chart in all_charts(group):
+        assert not re.search(r"(?i)disk|packages?\b|internal|difference", chart.title + " " + chart.units), chart.id
+        assert not re.search(r"[.]$|^[a-z]", chart.title), chart.id
+
+
 @every_group
 def test_hooks_have_unique_names_and_known_methods_modes_and_counters(group):
     assert duplicates([hook.name for hook in group.hooks]) == []
@@ -89,18 +116,31 @@ def test_every_c_file_and_module_of_a_group_is_in_the_registry():
     folder = os.path.join("plugin", "ebpf_plugin", "groups")
     for where, ending in (("bpf", ".c"), (folder, ".py")):
         names = {name[:-len(ending)] for name in os.listdir(os.path.join(ROOT, where)) if name.endswith(ending)}
-        assert names - {"__init__", "rows"} == {group.name for group in GROUPS}
+        assert names - {"__init__", "rows", "plugin"} == {group.name for group in GROUPS}
 
 
-def test_charts_of_one_priority_are_of_one_group_and_family():
-    places = {}
+def test_priorities_are_unique_and_follow_the_order_of_the_registry():
+    machine = [chart.priority for group in (*GROUPS, PLUGIN) for chart in group.charts + group.connections]
+    applications = [chart.priority for group in GROUPS for chart in group.apps]
+    for places in (machine, applications):
+        assert places == sorted(set(places)) and places[0] > 0
+    assert applications[-1] < machine[0]
+
+
+def test_families_stand_together():
+    families = [chart.family for group in GROUPS for chart in group.charts + group.connections]
+    assert duplicates([family for place, family in enumerate(families) if family != families[place - 1]]) == []
+
+
+def test_a_chart_of_calls_comes_before_the_one_of_those_that_failed():
     for group in GROUPS:
-        for chart in group.charts:
-            places.setdefault(chart.priority, set()).add((group.name, chart.family))
-    for chart in connections.CHARTS:
-        places.setdefault(chart[3], set()).add(("network", "Network connections"))
-    assert {priority: found for priority, found in places.items() if len(found) > 1} == {}
-    assert 0 not in places
+        for charts in (group.charts, group.apps):
+            ids = [chart.id for chart in charts]
+            for name in ids:
+                calls = name[:-len("_error")]
+                if name.endswith("_error") and calls in ids:
+                    between = ids[ids.index(calls):ids.index(name)]
+                    assert between and all(other.startswith(calls) for other in between), name
 
 
 def test_charts_without_a_priority_come_behind_the_others_in_the_order_of_the_registry():
@@ -141,6 +181,7 @@ def test_valid_data_is_accepted():
     (with_chart(title=""),),
     (with_chart(units=""),),
     (with_chart(family=""),),
+    (with_chart(description=""),),
     (with_chart(id=""),),
     (with_chart(id="a.b"),),
     (with_chart(id="a b"),),
@@ -157,8 +198,8 @@ def test_valid_data_is_accepted():
     (with_dim(algorithm="percentage"),),
 ], ids=[
     "chart id in two groups", "chart id twice", "counter without hook", "counter of two hooks", "counter not written",
-    "counter not listed", "nothing to attach", "title", "units", "family", "empty id", "dot", "blank", "newline",
-    "not ascii", "no dimensions", "dimension twice", "empty dimension", "equals sign", "quote", "no counters",
+    "counter not listed", "nothing to attach", "title", "units", "family", "description", "empty id", "dot", "blank",
+    "newline", "not ascii", "no dimensions", "dimension twice", "empty dimension", "equals sign", "quote", "no counters",
     "unknown plus", "unknown minus", "algorithm",
 ])
 def test_invalid_data_is_rejected(groups):

@@ -56,8 +56,8 @@ def test_titles_have_the_notes_of_their_hooks(mode, methods, titles):
 
 
 OF_APPS = GROUP._replace(apps=(
-    per_application("calls", "Calls", "calls/s", 20001, ("in_calls", "out_calls")),
-    per_application("errors", "Fails", "calls/s", 20002, ("in_errors",), modes=("return",)),
+    per_application("calls", "Calls", "calls/s", ("in_calls", "out_calls"), "All. Really."),
+    per_application("errors", "Fails", "calls/s", ("in_errors",), "Some. Perhaps.", modes=("return",)),
 ))
 
 
