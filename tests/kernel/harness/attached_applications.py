@@ -95,8 +95,9 @@ class Applications:
     def values(self):
         """{(application, chart): value}, of all charts of all applications."""
         self.host_counters()
-        return {(self.names[row], chart.id): sum(counters[place] for place in chart.dimensions[0].plus)
-                for chart in self.charts for row, counters in self.readers[chart.group].values.items()}
+        return {(self.names[row], chart.id): sum(self.readers[chart.group].columns[place][row]
+                                                 for place in chart.dimensions[0].plus)
+                for chart in self.charts for row in self._rows.rows}
 
     def methods(self, chart):
         """The attach methods of the chart's hooks."""
