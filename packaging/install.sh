@@ -70,11 +70,13 @@ case $prefix in
 *) units=/etc/systemd/system ;;
 esac
 dropin=$units/netdata.service.d/ebpf-plugin.conf
-case $plugins_dir in # where the agent has its stock configuration, and alerts in it
-*/libexec/netdata/plugins.d) alerts=${plugins_dir%libexec/netdata/plugins.d}lib/netdata/conf.d/health.d/ebpf.conf ;;
-*/netdata/plugins.d) alerts=${plugins_dir%plugins.d}conf.d/health.d/ebpf.conf ;;
-*) alerts= ;;
+case $plugins_dir in # where the agent has its stock configuration and its web pages
+*/libexec/netdata/plugins.d) agent=${plugins_dir%/libexec/netdata/plugins.d} ;;
+*/lib/netdata/plugins.d) agent=${plugins_dir%/lib/netdata/plugins.d} ;;
+*) agent= ;;
 esac
+alerts=$agent/lib/netdata/conf.d/health.d/ebpf.conf
+texts=$agent/share/netdata/web/ebpf_dashboard_info.js
 
 run() {
 	if [ "$dry" ]; then echo "$*"; else "$@"; fi
@@ -98,7 +100,8 @@ if [ "$uninstall" ]; then
 	[ -e "$dest$launcher" ] && { ours "$dest$launcher" || fail "$launcher is not ours; nothing was removed"; }
 	run rm -rf "$dest$home"
 	run rm -f "$dest$launcher" "$dest$command" "$dest$manual" "$dest$dropin"
-	if [ "$alerts" ] && grep -qsF "$mark" "$dest$alerts"; then run rm -f "$dest$alerts"; fi
+	if [ "$agent" ] && grep -qsF "$mark" "$dest$alerts"; then run rm -f "$dest$alerts"; fi
+	[ -z "$agent" ] || run rm -f "$dest$texts"
 	run rmdir "$(dirname "$dest$dropin")" 2>/dev/null || true
 	reload
 	exit
@@ -128,13 +131,15 @@ for each in check-kernel-config.sh reset_netdata_trace.sh; do
 done
 run install -D -m 644 "$here/packaging/ebpf.plugin.1" "$dest$manual"
 run install -D -m 644 "$here/packaging/ebpf-plugin.conf" "$dest$dropin"
-if [ -z "$alerts" ]; then
-	echo "install.sh: put packaging/health.d/ebpf.conf into the directory health.d of the agent's configuration for its alerts" >&2
+if [ -z "$agent" ]; then
+	echo "install.sh: put packaging/health.d/ebpf.conf into the directory health.d of the agent's configuration for its alerts," >&2
+	echo "install.sh: and packaging/ebpf_dashboard_info.js into its directory of web pages" >&2
 elif [ -e "$dest$alerts" ] && ! grep -qF "$mark" "$dest$alerts"; then
 	echo "install.sh: $alerts is another's and stays; ours is packaging/health.d/ebpf.conf" >&2
 else
 	run install -D -m 644 "$here/packaging/health.d/ebpf.conf" "$dest$alerts"
 fi
+[ -z "$agent" ] || run install -D -m 644 "$here/packaging/ebpf_dashboard_info.js" "$dest$texts"
 run mkdir -p "$dest$prefix/bin" "$dest$plugins_dir"
 run ln -sfn "$program" "$dest$command"
 

@@ -3,7 +3,8 @@
 
 They stand between `<!-- generated: NAME -->` and `<!-- end -->`, in the manual page between `.\\" generated: NAME` and
 `.\\" end`. `docs.py` (`make docs`) writes them; `docs.py --check` prints the documents and parts that are stale.
-tests/unit/tools/test_docs.py fails for the same ones. packaging/metadata.yaml is written as a whole (metadata.py).
+tests/unit/tools/test_docs.py fails for the same ones. packaging/metadata.yaml and
+packaging/ebpf_dashboard_info.js are written as a whole (metadata.py).
 """
 import importlib
 import os
@@ -30,6 +31,7 @@ DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configurat
              "packaging/ebpf.plugin.1")
 PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
 METADATA = "packaging/metadata.yaml"
+DASHBOARD = "packaging/ebpf_dashboard_info.js"
 STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 WIDTH = 125
 
@@ -226,7 +228,7 @@ def main():
         if "--check" not in sys.argv:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(written(before))
-    stale += whole_file(METADATA, metadata.text(descriptions(), default))
+    stale += whole_file(METADATA, metadata.text(descriptions(), default)) + whole_file(DASHBOARD, metadata.dashboard())
     if "--check" in sys.argv and stale:
         print("stale, run `make docs`: " + "; ".join(stale))
         return 1

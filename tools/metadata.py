@@ -1,8 +1,10 @@
-"""packaging/metadata.yaml: what the plugin offers, in the form in which Netdata's collectors say it.
+"""packaging/metadata.yaml: what the plugin offers, in the form of Netdata's collectors; and the texts of the dashboard.
 
 The form is integrations/schemas/collector.json of netdata/netdata (2026). tools/docs.py writes the file.
 """
+import html
 import importlib
+import json
 import os
 import re
 
@@ -25,6 +27,16 @@ OF_GROUP = {"network viewer": "network", "service name": "network"}  # sections 
 KEYWORDS = {"file": ("open", "close", "descriptor"), "vfs": ("read", "write", "fsync", "create", "unlink"),
             "process": ("fork", "thread", "exit"), "network": ("tcp", "udp", "connection", "retransmit"),
             "softirq": ("interrupt", "latency")}
+DASHBOARD = """\
+// The texts of ebpf.plugin's charts, written by tools/docs.py (make docs). To have them in the dashboard, in netdata.conf:
+//
+//     [web]
+//         custom dashboard_info.js = ebpf_dashboard_info.js
+
+customDashboard.menu = %s;
+
+customDashboard.context = %s;
+"""
 LABELS = (("cgroup_name", "The container's name in the charts `cgroups`."),
           ("container_id", "Its id, if its path has one."), ("runtime", "What runs it, if its path says so."),
           ("cgroup_path", "Its control group, below the mount."))
@@ -136,3 +148,17 @@ def _cgroup_scopes(group):
                     "description": "%s. %s" % (chart.title, chart.description), "unit": chart.units, "chart_type": kind,
                     "dimensions": [{"name": dimension or chart.units.partition("/")[0]}]}
                    for chart in group.apps if chart.cgroup]}
+
+
+def dashboard():
+    """packaging/ebpf_dashboard_info.js: what stands above each chart in the dashboard of agents up to 1.x."""
+    charts = {each.context: each.chart for each in listed()}
+    for group in GROUPS:
+        for chart in group.apps:
+            if chart.cgroup:
+                charts.update({kind + chart.cgroup: chart for kind in ("cgroup.", "services.")})
+    infos = {context: {"info": re.sub("`(.*?)`", r"<code>\1</code>", html.escape(chart.description, quote=False))}
+             for context, chart in charts.items()}
+    menu = {"ebpf": {"title": "eBPF", "icon": '<i class="fas fa-bug"></i>',
+                     "info": "What the kernel does with files, processes, TCP and UDP, counted by BPF programs."}}
+    return DASHBOARD % (json.dumps(menu, indent=1), json.dumps(infos, indent=1))

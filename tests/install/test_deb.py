@@ -57,7 +57,7 @@ def test_it_installs_what_a_checkout_has_and_nothing_of_the_agent_s(system):
     others = set(system.run("dpkg", "-L", "netdata-core").stdout.split())
     assert {path for path in listed & others if not system.file(path).is_dir()} == set()
     for path in (LAUNCHER, "/usr/lib/netdata/conf.d/ebpf.conf", "/usr/lib/netdata/conf.d/health.d/ebpf.conf",
-                 "/usr/share/man/man1/ebpf.plugin.1.gz",
+                 "/usr/share/netdata/web/ebpf_dashboard_info.js", "/usr/share/man/man1/ebpf.plugin.1.gz",
                  HOME + "/tools/check-kernel-config.sh"):
         assert path in listed, path
 

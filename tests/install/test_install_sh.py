@@ -36,6 +36,7 @@ def test_install_run_and_uninstall(host):
     assert "CHART ebpf.io " in once.stdout and once.stderr == ""
     assert "[global]" in host.file(PREFIX + "/share/netdata-ebpf-plugin/conf.d/ebpf.conf").read_text()
     assert "template: ebpf_failed_forks" in host.file(ALERTS).read_text()
+    assert "customDashboard.context" in host.file("/opt/netdata/usr/share/netdata/web/ebpf_dashboard_info.js").read_text()
     assert host.run(PREFIX + "/bin/ebpf.plugin", "--version").returncode == 0
     host.run(SCRIPT, "--prefix", PREFIX)  # again, over itself
     host.run(SCRIPT, "--prefix", PREFIX, "--uninstall")

@@ -43,12 +43,13 @@ def test_check_names_the_stale_document_and_part(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(docs, "ROOT", str(tmp_path))
     monkeypatch.setattr(docs, "DOCUMENTS", ("page.md",))
     monkeypatch.setattr(docs, "METADATA", "all.yaml")
+    monkeypatch.setattr(docs, "DASHBOARD", "all.js")
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- generated: hooks -->\nold\n<!-- end -->\nb\n")
     monkeypatch.setattr(sys, "argv", ["docs.py", "--check"])
     assert docs.main() == 1
     assert capsys.readouterr().out == (
-        "stale, run `make docs`: page.md: the generated part hooks; all.yaml: all of it\n")
+        "stale, run `make docs`: page.md: the generated part hooks; all.yaml: all of it; all.js: all of it\n")
     monkeypatch.setattr(sys, "argv", ["docs.py"])
     assert docs.main() == 0
     written = page.read_text()

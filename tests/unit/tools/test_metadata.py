@@ -1,5 +1,7 @@
 """packaging/metadata.yaml: valid YAML, with the keys that Netdata's collectors have, as the code has the charts."""
+import json
 import os
+import re
 import sys
 
 from fakes import ROOT
@@ -91,6 +93,18 @@ def test_every_alert_is_with_the_module_of_its_context(found):
     named = {alert["name"]: alert["metric"] for module in found["modules"] for alert in module["alerts"]}
     assert named == {name: context for name, context, _ in metadata.alerts()} and len(named) == 6
     assert all(info.endswith(".") for _, _, info in metadata.alerts())
+
+
+def test_texts_of_the_dashboard(monkeypatch):
+    """A script of two assignments, each of an object in JSON, which cannot break the page."""
+    monkeypatch.setattr(sys, "argv", ["docs.py", "--check"])
+    assert docs.whole_file(docs.DASHBOARD, metadata.dashboard()) == [], "run `make docs`"
+    found = re.fullmatch(r"(?s)(?://.*?\n)+\ncustomDashboard.menu = (.*?);\n\ncustomDashboard.context = (.*);\n",
+                         metadata.dashboard())
+    menu, contexts = map(json.loads, found.groups())
+    assert set(menu) == {"ebpf"} and {each.context for each in docs.listed()} < set(contexts)
+    assert "cgroup.fd_open" in contexts and "services.vfs_write" in contexts
+    assert not [text for text in contexts.values() if re.search(r"<(?!/?code>)|&(?!amp;|lt;|gt;)|`", text["info"])]
 
 
 def test_every_option_is_with_a_module(found):
