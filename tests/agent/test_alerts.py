@@ -85,16 +85,9 @@ def warns(agent, *names):
 
 
 @pytest.fixture(scope="module")
-def hosts():
-    """Two hosts, of which the plugin counts the first one's traffic alone: that of this machine would be in the share."""
-    with network("one", "two") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def agent(short, hosts):
+def agent(short):
     """With health on, in load mode return, and a table of so few processes that it will be full."""
-    started = Agent(short, options="-r", health="yes", EBPF_PLUGIN_TEST_NETNS=str(hosts[0].inum))
+    started = Agent(short, options="-r", health="yes")
     started.write(started.config + "/ebpf.conf", "[global]\npid table size = 64\n")
     with started:
         agent = started.collecting()
@@ -144,11 +137,15 @@ def unanswered(address, number):
         each.close()
 
 
-def test_retransmissions(agent, hosts):
-    one, two = hosts
-    with one.cut(two, "neighbour"):
-        one.run(unanswered, two.v4, 400)
-    warns(agent, "ebpf_tcp_retransmits")
+def test_retransmissions(short):
+    """Of one host alone: this machine's traffic would be in the share. Timers send again, whichever task they interrupt."""
+    with network("one", "two") as (one, two), Agent(short, options="-r -n", health="yes", comm="",
+                                                    EBPF_PLUGIN_TEST_NETNS=str(one.inum)) as agent:
+        agent.until("a value", lambda: status(agent, "ebpf_tcp_retransmits"), STARTING)
+        assert status(agent, "ebpf_tcp_retransmits") == "CLEAR"
+        with one.cut(two, "neighbour"):
+            one.run(unanswered, two.v4, 400)
+        warns(agent, "ebpf_tcp_retransmits")
 
 
 def test_a_hook_that_was_there_is_lost(agent):
