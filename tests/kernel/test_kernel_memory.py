@@ -1,4 +1,5 @@
 """The memory of maps: --check says what the kernel holds, and hashes allocate their entries only where that is safe."""
+import contextlib
 import os
 import re
 import resource
@@ -54,7 +55,8 @@ def test_check_says_how_much_memory_the_kernel_holds(clean_kernel, tmp_path):
 
 def test_hashes_allocate_their_entries_where_the_kernel_has_an_allocator_for_programs():
     """bpf_mem_alloc, since 6.1. Before it the kernel warns of programs that use such a hash."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # of maps, before 5.11
+    with contextlib.suppress(ValueError):  # maps are charged to it before 5.11; containers may not raise it
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     maps = Maps({table.name: table for table in TABLES}, {"APPS": 1, "APPS_PROCESSES": 64, "CGROUPS": 1})
     try:
         flags = {name: int(re.search(r"map_flags:\s*(\w+)", procfs.read("/proc/self/fdinfo/%d" % maps[name])).group(1), 16)
