@@ -23,10 +23,11 @@ ALLOWED = {
     "config": {"groups", "model", "kernel"},
     "compile": {"config", "groups", "model", "kernel"},
     "outputs": {"model"},
+    "programs": {"kernel"},
     "series": {"model"},
     "collect": {"series", "outputs", "model", "kernel"},
     "load": {"compile", "collect", "config", "groups", "model", "kernel"},
-    "commands": {"load", "compile", "collect", "outputs", "config", "groups", "model", "kernel"},
+    "commands": {"programs", "load", "compile", "collect", "outputs", "config", "groups", "model", "kernel"},
 }
 # who may import them, and then in a function: none of it is in memory while the collector runs
 LENT = {"netaddr": {"config/network_filters.py"}, "bcc": {"compile/bcc.py"}, "rich": {"outputs/terminal.py"},

@@ -40,6 +40,11 @@ def possible_cpus(text: str | None = None) -> int:
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
 
 
+def online_cpus():
+    """The number of CPUs that are online."""
+    return possible_cpus(read("/sys/devices/system/cpu/online"))
+
+
 def command_line(pid: int) -> bytes | None:
     """/proc/PID/cmdline in bytes; None if the process is gone."""
     try:

@@ -1,0 +1,67 @@
+"""BPF programs of a test's own: a socket filter, which runs once for each datagram that a socket gets."""
+import ctypes
+import os
+import socket
+import struct
+
+from ebpf_plugin.kernel import bpf
+from ebpf_plugin.programs import objects
+
+BPF_OBJ_PIN, BPF_BTF_LOAD = 6, 18
+SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
+SO_ATTACH_BPF = 50  # include/uapi/asm-generic/socket.h
+TAKE_ALL = bytes.fromhex("b7000000ffff0000" "9500000000000000")  # r0 = 65535; exit
+
+
+class Filtered:
+    """A pair of sockets with a socket filter at one end. `id` is the filter's."""
+
+    def __init__(self, name="own_filter"):
+        self.descriptor = bpf.prog_load(SOCKET_FILTER, name, TAKE_ALL)
+        self.id = objects.fdinfo("self", self.descriptor)["prog_id"]
+        self._from, self._to = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._to.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, self.descriptor)
+
+    def run(self, n):
+        """Let the program run n times."""
+        for _ in range(n):
+            self._from.send(b"x")
+            assert self._to.recv(2) == b"x"
+
+    def close(self):
+        self._from.close()
+        self._to.close()
+        os.close(self.descriptor)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def pin(descriptor, path):
+    text = ctypes.create_string_buffer(os.fsencode(path))
+    bpf.bpf(BPF_OBJ_PIN, bytearray(struct.pack("=QII", ctypes.addressof(text), descriptor, 0)))
+
+
+def with_whole_name(name):
+    """The descriptor of a socket filter whose name, of any length, is in a BTF object of its own."""
+    # int; int (void *context); the function
+    names = b"\0int\0context\0" + name.encode() + b"\0"
+    types = struct.pack("=IIII", 1, 1 << 24, 4, 1 << 24 | 32)  # signed, 32 bits
+    types += struct.pack("=III", 0, 2 << 24, 0)  # void *
+    types += struct.pack("=IIIII", 0, 13 << 24 | 1, 1, 5, 2)
+    types += struct.pack("=III", 13, 12 << 24, 3)
+    data = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
+    text = ctypes.create_string_buffer(data, len(data))
+    btf = bpf.bpf(BPF_BTF_LOAD, bytearray(struct.pack("=QQIIII", ctypes.addressof(text), 0, len(data), 0, 0, 0)))
+    code, license_text = ctypes.create_string_buffer(TAKE_ALL, len(TAKE_ALL)), ctypes.create_string_buffer(b"GPL")
+    function = ctypes.create_string_buffer(struct.pack("=II", 0, 4), 8)
+    try:
+        # up to func_info_cnt; include/uapi/linux/bpf.h
+        return bpf.bpf(bpf.BPF_PROG_LOAD, bytearray(struct.pack(
+            "=IIQQIIQII16sIIIIQI4x", SOCKET_FILTER, len(TAKE_ALL) // 8, ctypes.addressof(code),
+            ctypes.addressof(license_text), 0, 0, 0, 0, 0, name.encode()[:15], 0, 0, btf, 8, ctypes.addressof(function), 1)))
+    finally:
+        os.close(btf)
