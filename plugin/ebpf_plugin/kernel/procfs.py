@@ -40,7 +40,7 @@ def possible_cpus(text: str | None = None) -> int:
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
 
 
-def online_cpus():
+def online_cpus() -> int:
     """The number of CPUs that are online."""
     return possible_cpus(read("/sys/devices/system/cpu/online"))
 
