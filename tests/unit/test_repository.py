@@ -23,9 +23,9 @@ ALLOWED = {
     "config": {"groups", "model", "kernel"},
     "compile": {"config", "groups", "model", "kernel"},
     "outputs": {"model"},
-    "programs": {"kernel"},
+    "programs": {"series", "kernel", "model"},
     "series": {"model"},
-    "collect": {"series", "outputs", "model", "kernel"},
+    "collect": {"programs", "series", "outputs", "model", "kernel"},
     "load": {"compile", "collect", "config", "groups", "model", "kernel"},
     "commands": {"programs", "load", "compile", "collect", "outputs", "config", "groups", "model", "kernel"},
 }

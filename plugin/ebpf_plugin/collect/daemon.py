@@ -72,7 +72,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants}
+    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants,
+    "statistics": what ProgramCharts wants, or None}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -114,6 +115,9 @@ def _sources(state: dict[str, Any], readers: dict[str, Counters], row_set: RowSe
             os.environ.setdefault("RES_OPTIONS", RES_OPTIONS)
             resolver = Resolver(state["connections"]["hostnames"], time.monotonic)
         sources.append(Connections(state["connections"], resolver))
+    if state.get("statistics"):
+        from ..programs.charts import ProgramCharts
+        sources.append(ProgramCharts(state["statistics"]))
     return tuple(sources)
 
 

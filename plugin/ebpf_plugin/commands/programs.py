@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Iterator
 
-from .. import log, simple_patterns
+from .. import lifecycle, log, simple_patterns
 from ..kernel import procfs, refusals
 from ..outputs import netdata, programs_table
 from ..programs import statistics
@@ -74,12 +74,14 @@ def choose(usages: list[Usage], args: argparse.Namespace) -> list[Usage]:
 
 
 def enable_stats() -> int:
-    """Hold statistics switched on until a signal comes. Returns the exit status; raises lifecycle.Stop."""
+    """Hold statistics switched on until a signal comes. Returns the exit status."""
+    # signals wait until they are waited for: one that came just before signal.pause() would not end that
+    signal.pthread_sigmask(signal.SIG_BLOCK, lifecycle.SIGNALS)
     try:
         statistics.enable()
     except statistics.Refused as refused:
         log.write(log.ERROR, str(refused))
         return 1
     log.write(log.INFO, "the kernel counts the runs of all BPF programs and takes their time until this ends")
-    while True:
-        signal.pause()
+    signal.sigwait(lifecycle.SIGNALS)
+    return 0

@@ -13,7 +13,12 @@ import os
 import struct
 
 from . import objects
+from .. import log
 from ..kernel import bpf, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SYSCTL = "/proc/sys/kernel/bpf_stats_enabled"
 # bytes of the sysctl that are locked: by whoever decides, and by all who need it on
@@ -45,6 +50,28 @@ def are_on() -> bool:
     with contextlib.suppress(OSError), open(SYSCTL, "rb") as file:
         return file.read().strip() not in (b"", b"0")
     return False
+
+
+def for_charts(of_all: bool, programs: dict[str, int]) -> tuple[dict[str, Any] | None, list[int]]:
+    """(what ProgramCharts needs or None, descriptors to be held open); `programs` are ours, {name: descriptor}.
+
+    What cannot be shown is logged.
+    """
+    held = []
+    try:
+        held.append(enable())
+    except Refused as refused:
+        if not are_on():  # by the user, who knows that the plugin may not
+            log.write(log.ERROR, "no charts of BPF programs: %s" % refused)
+            return None, []
+    if of_all:
+        try:
+            next(objects.programs(), None)
+        except OSError as error:
+            log.write(log.ERROR, "only our own BPF programs are charted: the kernel does not list others: %s (it takes "
+                      "CAP_SYS_ADMIN)" % error.strerror)
+            of_all = False
+    return {"programs": programs, "all": of_all}, held
 
 
 def by_sysctl(path: str = SYSCTL) -> int:
