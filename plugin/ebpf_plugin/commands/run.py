@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from typing import Any, Sequence
 
 from .. import log
@@ -23,6 +24,7 @@ from ..programs import statistics
 
 def run(args: argparse.Namespace, plan: Plan) -> int:
     """Returns the exit status; raises lifecycle.Stop."""
+    begun = time.monotonic()
     try:
         if not plan.groups:
             raise loader.LoadFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
@@ -38,6 +40,10 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     if not charts:
         return _fail(args, "no hook could be attached; ebpf.plugin --check says more")
     state = _state(args, plan, loaded, charts)
+    # as Netdata's own plugins take it
+    if not args.debug and os.environ.get("NETDATA_INTERNALS_MONITORING") != "NO":
+        from . import internals
+        state["internals"] = internals.plan(plan.groups, plan.settings.mode, loaded, time.monotonic() - begun)
     if args.debug:
         from ..outputs import terminal
         daemon.run(state, terminal.view(charts, loaded, plan.settings))
@@ -55,7 +61,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
-        "connections": None, "apps": None, "cgroups": None, "statistics": None,
+        "connections": None, "apps": None, "cgroups": None, "statistics": None, "internals": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
