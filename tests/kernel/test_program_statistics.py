@@ -10,7 +10,8 @@ import threading
 import time
 
 from harness.attached import STOCK_KERNEL, skip_if_missing, skip_without_method
-from harness.own_programs import RAW_TRACEPOINT, TAKE_ALL, Filtered, pin, with_whole_name
+from harness.own_programs import CGROUP_SKB, INGRESS, PASS, RAW_TRACEPOINT, TAKE_ALL, Filtered, attach_to_cgroup, pin, \
+    with_whole_name
 from harness.plugin_process import PATIENCE, PLUGIN, Plugin
 import pytest
 
@@ -19,7 +20,7 @@ from ebpf_plugin.kernel.btf import BTF
 from ebpf_plugin.kernel.capabilities import CAPABILITIES
 from ebpf_plugin.load import attach
 from ebpf_plugin.programs import objects, statistics
-from ebpf_plugin.programs.links import mount_of
+from ebpf_plugin.programs.cgroups import mounts_of
 from ebpf_plugin.programs.usage import Looker
 
 N = 1009
@@ -47,7 +48,7 @@ def counting():
 @pytest.fixture
 def bpffs():
     """A directory in a bpffs."""
-    mounts = mount_of("bpf")
+    mounts = mounts_of("bpf")
     skip_if_missing("" if mounts else "no bpffs is mounted")
     directory = "%s/test-%d" % (mounts[0], os.getpid())
     os.mkdir(directory)
@@ -249,6 +250,21 @@ def test_attached_to_a_function():
     # the kernel tells the function since 5.13
     has_target = b"target_obj_id" in open("/sys/kernel/btf/vmlinux", "rb").read()
     assert attached_to(descriptor, link) == ["fentry:vfs_fsync_range" if has_target else "fentry"]
+
+
+def test_attached_to_a_control_group_without_a_link():
+    mounts = mounts_of("cgroup2")
+    skip_if_missing("" if mounts else "control groups of version 2 are not mounted")
+    path = "/test %d" % os.getpid()
+    os.mkdir(mounts[0] + path)
+    directory = os.open(mounts[0] + path, os.O_RDONLY)
+    try:
+        descriptor = bpf.prog_load(CGROUP_SKB, "own", PASS)
+        attach_to_cgroup(directory, descriptor, INGRESS)
+        assert attached_to(descriptor) == ["cgroup_ingress:" + path]
+    finally:
+        os.close(directory)
+        os.rmdir(mounts[0] + path)
 
 
 def test_the_memory_of_its_maps():

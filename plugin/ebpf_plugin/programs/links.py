@@ -6,12 +6,12 @@ import os
 import struct
 
 from . import objects
-from ..kernel import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .cgroups import Cgroups
     from .names import Names
 
 SIZE = 64
@@ -46,9 +46,8 @@ class Link:
         self.id, self.program, self.where = number, program, where
 
 
-def links(names: Names) -> list[Link]:
+def links(names: Names, cgroups: Cgroups) -> list[Link]:
     """Every link; none before 5.8, where the kernel gives no ids. Raises OSError."""
-    cgroups = Cgroups()
     found = []
     try:
         for number in objects.ids(objects.BPF_LINK_GET_NEXT_ID):
@@ -64,6 +63,11 @@ def links(names: Names) -> list[Link]:
 def event(kind: int, name: str) -> str:
     """Where an event is, by its enum bpf_task_fd_type."""
     return _joined(TASK_EVENTS[kind] if kind < len(TASK_EVENTS) else "event", name)
+
+
+def at_cgroup(attach_type: int, path: str) -> str:
+    """Where a program of a control group is."""
+    return _joined("cgroup_" + _attach_type(attach_type), path)
 
 
 def _joined(kind: str, name: object) -> str:
@@ -85,7 +89,7 @@ def _where(opened: int, info: Any, kind: int, names: Names, cgroups: Cgroups) ->
         return _joined(_attach_type(attach_type), names.of_target((target[0], target[1])))
     if kind == CGROUP:
         cgroup, attach_type = struct.unpack_from("=QI", info, UNION)
-        return _joined("cgroup_" + _attach_type(attach_type), cgroups.path(cgroup))
+        return at_cgroup(attach_type, cgroups.path(cgroup))
     if kind == PERF_EVENT:
         event_type = struct.unpack_from("=I", info, UNION)[0]
         if event_type not in EVENTS:  # 0 before 6.6
@@ -133,32 +137,3 @@ def interface(number: int) -> str:
         return if_indextoname(number) if number else ""
     except OSError:
         return "interface %d" % number
-
-
-class Cgroups:
-    """Paths of control groups of version 2 by their ids, which are the numbers of their directories' inodes."""
-
-    def __init__(self) -> None:
-        self._paths: dict[int, str] | None = None
-
-    def path(self, number: int) -> str:
-        """From the root of the hierarchy; the number if there is none."""
-        if self._paths is None:
-            self._paths = dict(_cgroups())
-        return self._paths.get(number, "cgroup %d" % number)
-
-
-def mount_of(kind: str) -> list[str]:
-    """The directories where a kind of file system is mounted."""
-    fields = [line.split() for line in procfs.read("/proc/self/mounts").splitlines()]
-    # blanks in paths are \040 there
-    return [field[1].encode().decode("unicode_escape") for field in fields if len(field) > 2 and field[2] == kind]
-
-
-def _cgroups() -> Any:
-    for mount in mount_of("cgroup2")[:1]:
-        for path, _, _ in os.walk(mount):
-            try:
-                yield os.stat(path).st_ino, path[len(mount):] or "/"
-            except OSError:
-                continue  # gone meanwhile

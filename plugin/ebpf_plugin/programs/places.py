@@ -4,11 +4,15 @@ from __future__ import annotations
 import os
 
 from . import links, objects
+from .cgroups import Cgroups, mounts_of
 from ..kernel import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Iterable
+
     from .names import Names
+    from .objects import Program
 
 PROGRAM, LINK, EVENT = "anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[perf_event]"
 LINKS = (LINK, "anon_inode:bpf-link", "anon_inode:bpf-raw-tracepoint")
@@ -34,12 +38,12 @@ class Places:
         self.holders.setdefault(program, {})[pid] = comm
 
 
-def find(names: Names) -> Places:
+def find(names: Names, programs: Iterable[Program] = ()) -> Places:
     """Look for all of them: in the list of links, the open files of all processes, the mounted bpffs. Raises OSError where
-    the kernel gives no links."""
-    found = Places()
+    the kernel gives no links. Control groups are asked for those of `programs` that have no link."""
+    found, cgroups = Places(), Cgroups()
     unnamed = []
-    for link in links.links(names):
+    for link in links.links(names, cgroups):
         if link.where == "perf_event":  # before 6.6 the link does not say which; a process that has the event does
             unnamed.append(link)
         else:
@@ -49,7 +53,10 @@ def find(names: Names) -> Places:
     for link in unnamed:
         if link.program not in found.attached:
             found.attach(link.program, link.where)
-    for mount in links.mount_of("bpf"):
+    types = {program.type for program in programs if program.id not in found.attached}
+    for number, attach_type, path in cgroups.attached(types):
+        found.attach(number, links.at_cgroup(attach_type, path))
+    for mount in mounts_of("bpf"):
         _look_at_pins(mount, found)
     return found
 

@@ -101,7 +101,7 @@ class Looker:
         self._before = {usage.program.id: usage.now for usage in found}
         self._then = max((at for at, _, _ in self._before.values()), default=self._then)
         if have_changed or self._looks % LOOK_AGAIN == 0:
-            self._places = places.find(self._names)
+            self._places = places.find(self._names, [usage.program for usage in found])
             self._known = {number: known for number, known in self._known.items() if number in self._before}
         self._looks += 1
         self._describe(found)

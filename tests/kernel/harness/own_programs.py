@@ -7,10 +7,13 @@ import struct
 from ebpf_plugin.kernel import bpf
 from ebpf_plugin.programs import objects
 
-BPF_OBJ_PIN, BPF_BTF_LOAD = 6, 18
-SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
+BPF_OBJ_PIN, BPF_PROG_ATTACH, BPF_BTF_LOAD = 6, 8, 18
+SOCKET_FILTER, CGROUP_SKB, RAW_TRACEPOINT = 1, 8, 17
+INGRESS = 0  # of a control group
 SO_ATTACH_BPF = 50  # include/uapi/asm-generic/socket.h
 TAKE_ALL = bytes.fromhex("b7000000ffff0000" "9500000000000000")  # r0 = 65535; exit
+
+PASS = bytes.fromhex("b700000001000000" "9500000000000000")  # r0 = 1; exit
 
 
 class Filtered:
@@ -43,6 +46,11 @@ class Filtered:
 def pin(descriptor, path):
     text = ctypes.create_string_buffer(os.fsencode(path))
     bpf.bpf(BPF_OBJ_PIN, bytearray(struct.pack("=QII", ctypes.addressof(text), descriptor, 0)))
+
+
+def attach_to_cgroup(directory, descriptor, attach_type):
+    """As systemd does it; `directory` is a descriptor of the control group's."""
+    bpf.bpf(BPF_PROG_ATTACH, bytearray(struct.pack("=IIII", directory, descriptor, attach_type, 0)))
 
 
 def with_whole_name(name):

@@ -223,7 +223,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(daemon, "Counters", lambda *_: Reader(*samples))
         monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: None))
         monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
-        monkeypatch.setattr(daemon, "ticker", SimpleNamespace(Ticker=lambda *_, **__: SimpleNamespace(wait=lambda: None, late=0.0, took=0.0)))
+        pulse = SimpleNamespace(wait=lambda: None, late=0.0, took=0.0)
+        monkeypatch.setattr(daemon, "ticker", SimpleNamespace(Ticker=lambda *_, **__: pulse))
         return plans
 
     return set_up

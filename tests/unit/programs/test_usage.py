@@ -22,7 +22,7 @@ class Machine:
         self.programs, self.memory, self.searches, self.places = [], {}, 0, places.Places()
         self.maps = {}
 
-    def find(self, _names):
+    def find(self, _names, _programs):
         self.searches += 1
         return self.places
 
