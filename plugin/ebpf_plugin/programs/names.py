@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 
 from . import objects
+from ..kernel import bpf
 
 MAGIC = 0xEB9F
 KIND_FUNC = 12
@@ -60,7 +61,7 @@ class Names:
 
     def of_program(self, known: objects.Program, function: int) -> str:
         """The whole name of a program whose function has the id `function`; as it was loaded if there is no longer one."""
-        if len(known.name) < objects.LONGEST_NAME or not (known.btf_id and function):
+        if len(known.name) < bpf.LONGEST_NAME or not (known.btf_id and function):
             return known.name
         whole: str = self._of(known.btf_id).names.get(function, "")
         return whole if whole.startswith(known.name) else known.name

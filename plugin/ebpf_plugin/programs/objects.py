@@ -40,7 +40,6 @@ FIELDS = {name: place for place, name in enumerate((
     "attach_btf_object", "attach_btf_id"))}
 # where the kernel finds what it is asked for: `map_count` and `maps`; `function_size`, `functions` and `function_count`
 MAPS_AT, FUNCTIONS_AT = 52, 132
-LONGEST_NAME = 15  # bytes that the kernel keeps
 FUNCTION_SIZE = 8  # struct bpf_func_info: offset of the instruction, id of its type
 
 

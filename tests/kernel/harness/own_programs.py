@@ -7,7 +7,7 @@ import struct
 from ebpf_plugin.kernel import bpf
 from ebpf_plugin.programs import objects
 
-BPF_OBJ_PIN, BPF_PROG_ATTACH, BPF_BTF_LOAD = 6, 8, 18
+BPF_OBJ_PIN, BPF_PROG_ATTACH = 6, 8
 SOCKET_FILTER, CGROUP_SKB, RAW_TRACEPOINT = 1, 8, 17
 INGRESS = 0  # of a control group
 SO_ATTACH_BPF = 50  # include/uapi/asm-generic/socket.h
@@ -51,25 +51,3 @@ def pin(descriptor, path):
 def attach_to_cgroup(directory, descriptor, attach_type):
     """As systemd does it; `directory` is a descriptor of the control group's."""
     bpf.bpf(BPF_PROG_ATTACH, bytearray(struct.pack("=IIII", directory, descriptor, attach_type, 0)))
-
-
-def with_whole_name(name):
-    """The descriptor of a socket filter whose name, of any length, is in a BTF object of its own."""
-    # int; int (void *context); the function
-    names = b"\0int\0context\0" + name.encode() + b"\0"
-    types = struct.pack("=IIII", 1, 1 << 24, 4, 1 << 24 | 32)  # signed, 32 bits
-    types += struct.pack("=III", 0, 2 << 24, 0)  # void *
-    types += struct.pack("=IIIII", 0, 13 << 24 | 1, 1, 5, 2)
-    types += struct.pack("=III", 13, 12 << 24, 3)
-    data = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
-    text = ctypes.create_string_buffer(data, len(data))
-    btf = bpf.bpf(BPF_BTF_LOAD, bytearray(struct.pack("=QQIIII", ctypes.addressof(text), 0, len(data), 0, 0, 0)))
-    code, license_text = ctypes.create_string_buffer(TAKE_ALL, len(TAKE_ALL)), ctypes.create_string_buffer(b"GPL")
-    function = ctypes.create_string_buffer(struct.pack("=II", 0, 4), 8)
-    try:
-        # up to func_info_cnt; include/uapi/linux/bpf.h
-        return bpf.bpf(bpf.BPF_PROG_LOAD, bytearray(struct.pack(
-            "=IIQQIIQII16sIIIIQI4x", SOCKET_FILTER, len(TAKE_ALL) // 8, ctypes.addressof(code),
-            ctypes.addressof(license_text), 0, 0, 0, 0, 0, name.encode()[:15], 0, 0, btf, 8, ctypes.addressof(function), 1)))
-    finally:
-        os.close(btf)

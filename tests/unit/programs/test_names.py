@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from ebpf_plugin.kernel.btf import of_function
 from ebpf_plugin.programs import names, objects
 
 LONG = "a_name_that_the_kernel_cuts"
@@ -103,3 +104,9 @@ def test_otherwise_it_stays_as_it_was_loaded(known, name, btf_id, function):
     ((1, 4), "vfs_write"), ((2, 6), "nf_hook"), ((0, 4), ""), ((1, 99), ""), ((9, 4), "")])
 def test_the_function_that_a_program_is_loaded_for(known, target, name):
     assert known.of_target(target) == name
+
+
+@pytest.mark.parametrize("name", ["f", "int", "context", LONG])
+def test_the_btf_that_our_programs_are_loaded_with(name):
+    data, function = of_function(name)
+    assert names.Functions(data).names == {function: name}
