@@ -31,8 +31,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "Let the kernel count the runs of all BPF programs, and take their time, until this ends (Ctrl-C). It is off "
             "otherwise, because every run then reads the clock twice.")).parse_args(argv[1:])
     elif command == CHARTS:
-        args = _parser(CHARTS, "Say what each chart shows: its unit, dimensions and context, and what a rise means.").parse_args(
-            argv[1:])
+        args = _parser(CHARTS, "Say what each chart shows, and what a rise of it means.").parse_args(argv[1:])
     else:
         command, args = "", _plugin().parse_args(argv)
     args.command = command
@@ -66,7 +65,8 @@ def _plugin() -> argparse.ArgumentParser:
         "Charts of what the kernel does with files, VFS, processes, TCP and UDP, for the machine and for each application, "
         "for the Netdata agent: its protocol on stdout, a log on stderr. A flag wins over ebpf.conf."),
         epilog="Other commands, each with its own --help: 'ebpf.plugin charts' says what each chart shows; "
-        "'ebpf.plugin programs' (or progs) shows what BPF programs cost; 'ebpf.plugin enable-stats' lets the kernel count that.")
+        "'ebpf.plugin programs' (or progs) shows what BPF programs cost; 'ebpf.plugin enable-stats' lets the kernel count "
+        "that.")
     add = parser.add_argument
     add("seconds", nargs="?", type=_positive, metavar="SECONDS",
         help="time between two samples; ebpf.conf can make it longer (default 1)")

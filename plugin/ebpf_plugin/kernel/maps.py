@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class HashMap:
-    """`key_size` is in bytes, `value` the struct format of a row's value, `room` the most rows of a
-    batch: those that the map can have, if it is to be read by one system call."""
+    """`key_size` is in bytes, `value` the struct format of a row's value, `room` the most rows of a batch:
+    those that the map can have, if it is to be read by one system call."""
 
     def __init__(self, descriptor: int, key_size: int, value: str, room: int):
         self._descriptor, self._key, self._room = descriptor, struct.Struct("%ds" % key_size), room

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from .libc import LIBC, call
 
@@ -45,6 +44,7 @@ def when_gone(function: Callable[[], object], *descriptors: int) -> int:
     Returns the writing end of a pipe: the child waits until nobody has it open any more. Of the descriptors the child keeps
     only `descriptors`, which are closed here.
     """
+    import signal  # which the collector does without
     reading, writing = os.pipe()
     if os.fork():
         for descriptor in (reading, *descriptors):

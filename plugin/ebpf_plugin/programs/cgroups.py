@@ -4,11 +4,11 @@ The kernel says of a control group which programs it has, not the other way roun
 """
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
 from ..kernel import bpf, procfs
+from ..kernel.libc import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,14 +61,15 @@ class Cgroups:
 
 def _programs(directory: int, attach_type: int) -> list[int]:
     """Ids of the programs of a control group; none where the kernel does not know the type or does not tell us."""
-    ids = (ctypes.c_uint32 * MOST)()
+    ids = bytearray(4 * MOST)
     # target_fd, attach_type, query_flags, attach_flags, prog_ids, prog_cnt
-    attributes = bytearray(struct.pack("=IIIIQI4x", directory, attach_type, 0, 0, ctypes.addressof(ids), MOST))
+    attributes = bytearray(struct.pack("=IIIIQI4x", directory, attach_type, 0, 0, address(ids), MOST))
     try:
         bpf.bpf(BPF_PROG_QUERY, attributes)
     except OSError:
         return []
-    return list(ids[:struct.unpack_from("=I", attributes, 24)[0]])
+    count, = struct.unpack_from("=I", attributes, 24)
+    return list(struct.unpack_from("=%dI" % count, ids))
 
 
 def mounts_of(kind: str) -> list[str]:

@@ -1,16 +1,14 @@
 """What a link attaches a program to, in words: struct bpf_link_info (5.8), include/uapi/linux/bpf.h of 6.18."""
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
 from . import objects
+from ..kernel.libc import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .cgroups import Cgroups
     from .names import Names
 
@@ -75,13 +73,13 @@ def _joined(kind: str, name: object) -> str:
 
 
 def _link(opened: int, names: Names, cgroups: Cgroups) -> Link:
-    info = ctypes.create_string_buffer(SIZE)
+    info = bytearray(SIZE)
     objects.information(opened, info)
     kind, number, program = struct.unpack_from("=III", info)
     return Link(number, program, _where(opened, info, kind, names, cgroups))
 
 
-def _where(opened: int, info: Any, kind: int, names: Names, cgroups: Cgroups) -> str:
+def _where(opened: int, info: bytearray, kind: int, names: Names, cgroups: Cgroups) -> str:
     if kind == RAW_TRACEPOINT:
         return _joined("raw_tracepoint", _name(opened, info, UNION))
     if kind == TRACING:
@@ -104,7 +102,7 @@ def _where(opened: int, info: Any, kind: int, names: Names, cgroups: Cgroups) ->
     return _network(info, kind)
 
 
-def _network(info: Any, kind: int) -> str:
+def _network(info: bytearray, kind: int) -> str:
     one, two = struct.unpack_from("=II", info, UNION)
     if kind == XDP:
         return _joined("xdp", interface(one))
@@ -117,13 +115,13 @@ def _network(info: Any, kind: int) -> str:
     return OTHERS.get(kind, "link type %d" % kind)
 
 
-def _name(opened: int, info: Any, at: int) -> str:
+def _name(opened: int, info: bytearray, at: int) -> str:
     """The text whose address and room the kernel finds at `at`."""
-    text = ctypes.create_string_buffer(256)
-    asking = ctypes.create_string_buffer(SIZE)
-    struct.pack_into("=QI", asking, at, ctypes.addressof(text), len(text))
+    text = bytearray(256)
+    asking = bytearray(SIZE)
+    struct.pack_into("=QI", asking, at, address(text), len(text))
     objects.information(opened, asking)
-    return os.fsdecode(text.value)
+    return os.fsdecode(bytes(text.split(b"\0")[0]))
 
 
 def _attach_type(number: int) -> str:

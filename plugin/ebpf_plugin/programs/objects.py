@@ -5,13 +5,13 @@ that is gone by the time it is asked for raises FileNotFoundError.
 """
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import struct
 import time
 
 from ..kernel import bpf
+from ..kernel.libc import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ def with_descriptor(command: int, number: int, use: Callable[[int], Any]) -> Any
         os.close(opened)
 
 
-def information(opened: int, buffer: Any) -> None:
-    """BPF_OBJ_GET_INFO_BY_FD into a buffer of ctypes, which may hold what the kernel is asked for."""
-    bpf.bpf(bpf.BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", opened, len(buffer), ctypes.addressof(buffer))))
+def information(opened: int, buffer: bytearray) -> None:
+    """BPF_OBJ_GET_INFO_BY_FD into a buffer, which may hold what the kernel is asked for."""
+    bpf.bpf(bpf.BPF_OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", opened, len(buffer), address(buffer))))
 
 
 def program(opened: int) -> Program:
     """What the kernel says of the program with this descriptor."""
-    buffer = ctypes.create_string_buffer(INFO.size)
+    buffer = bytearray(INFO.size)
     information(opened, buffer)
     return Program(INFO.unpack(buffer), time.monotonic_ns())
 
@@ -123,14 +123,14 @@ def programs() -> Iterator[Program]:
 
 def maps_and_function(opened: int, known: Program) -> tuple[tuple[int, ...], int]:
     """(ids of the maps of a program, the id of its function in its own BTF or 0)."""
-    buffer = ctypes.create_string_buffer(INFO.size)
-    map_ids = (ctypes.c_uint32 * max(1, known.map_count))()
-    functions = ctypes.create_string_buffer(FUNCTION_SIZE)
-    struct.pack_into("=IQ", buffer, MAPS_AT, known.map_count, ctypes.addressof(map_ids))
+    buffer = bytearray(INFO.size)
+    map_ids = bytearray(4 * max(1, known.map_count))
+    functions = bytearray(FUNCTION_SIZE)
+    struct.pack_into("=IQ", buffer, MAPS_AT, known.map_count, address(map_ids))
     if known.function_count:
-        struct.pack_into("=IQI", buffer, FUNCTIONS_AT, FUNCTION_SIZE, ctypes.addressof(functions), 1)
+        struct.pack_into("=IQI", buffer, FUNCTIONS_AT, FUNCTION_SIZE, address(functions), 1)
     information(opened, buffer)
-    return tuple(map_ids[:known.map_count]), struct.unpack_from("=II", functions)[1]
+    return struct.unpack_from("=%dI" % known.map_count, map_ids), struct.unpack_from("=II", functions)[1]
 
 
 def map_memory(number: int) -> int:
@@ -146,38 +146,38 @@ def btf(number: int, with_data: bool = True) -> tuple[str, bytes]:
 
 def _btf(opened: int, with_data: bool) -> tuple[str, bytes]:
     # struct bpf_btf_info: btf, btf_size, id, name, name_len, kernel_btf
-    buffer, name = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
-    struct.pack_into("=QI", buffer, 16, ctypes.addressof(name), len(name))
+    buffer, name = bytearray(32), bytearray(64)
+    struct.pack_into("=QI", buffer, 16, address(name), len(name))
     try:
         information(opened, buffer)
     except OSError as error:
         if error.errno != errno.E2BIG:
             raise
-        buffer = ctypes.create_string_buffer(16)  # before 5.11 there is no name
+        buffer = bytearray(16)  # before 5.11 there is no name
         information(opened, buffer)
     if not with_data:
-        return name.value.decode("ascii", "replace"), b""
-    data = ctypes.create_string_buffer(struct.unpack_from("=I", buffer, 8)[0])
-    buffer = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(data), len(data), 0), 16)
+        return name.split(b"\0")[0].decode("ascii", "replace"), b""
+    data = bytearray(struct.unpack_from("=I", buffer, 8)[0])
+    buffer = bytearray(struct.pack("=QII", address(data), len(data), 0))
     information(opened, buffer)
-    return name.value.decode("ascii", "replace"), data.raw
+    return name.split(b"\0")[0].decode("ascii", "replace"), bytes(data)
 
 
 def pinned(path: str) -> int:
     """A descriptor of the object that is pinned at a path of a bpffs."""
-    text = ctypes.create_string_buffer(os.fsencode(path))
-    return bpf.bpf(BPF_OBJ_GET, bytearray(struct.pack("=QII", ctypes.addressof(text), 0, 0)))
+    text = bytearray(os.fsencode(path) + b"\0")
+    return bpf.bpf(BPF_OBJ_GET, bytearray(struct.pack("=QII", address(text), 0, 0)))
 
 
 def event_of(pid: int, number: int) -> tuple[int, int, str]:
     """(id of the program, enum bpf_task_fd_type, name of the event) of a perf event of a process, by its descriptor's number
     there. Raises OSError also for one without a program."""
-    name = ctypes.create_string_buffer(256)
+    name = bytearray(256)
     # pid, fd, flags, buf_len, buf, prog_id, fd_type, probe_offset, probe_addr
-    attributes = bytearray(struct.pack("=IIIIQIIQQ", pid, number, 0, len(name), ctypes.addressof(name), 0, 0, 0, 0))
+    attributes = bytearray(struct.pack("=IIIIQIIQQ", pid, number, 0, len(name), address(name), 0, 0, 0, 0))
     bpf.bpf(BPF_TASK_FD_QUERY, attributes)
     found, kind = struct.unpack_from("=II", attributes, 24)
-    return found, kind, name.value.decode("ascii", "backslashreplace")
+    return found, kind, name.split(b"\0")[0].decode("ascii", "backslashreplace")
 
 
 def fdinfo(pid: int | str, number: int | str) -> dict[str, int]:
