@@ -1,11 +1,15 @@
 """`ebpf.plugin programs` on a real kernel: runs to the event, beside bpftool; places, holders, pins, names."""
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -15,6 +19,7 @@ from harness.own_programs import CGROUP_SKB, INGRESS, PASS, RAW_TRACEPOINT, SOCK
 from harness.plugin_process import PATIENCE, PLUGIN, Plugin
 import pytest
 
+from ebpf_plugin.commands.programs import BEGIN_SCREEN, END_SCREEN
 from ebpf_plugin.kernel import bpf, tracefs
 from ebpf_plugin.kernel.btf import BTF
 from ebpf_plugin.kernel.capabilities import CAPABILITIES
@@ -355,3 +360,26 @@ def test_by_default_nobody_pays(tmp_path):
         values, _ = charted("no", tmp_path, lambda: own.run(N))
         assert objects.program(own.descriptor).runs == 0
     assert not [name for name in values if name.startswith("programs_")]
+
+
+def test_a_terminal_is_given_back_as_it_was():
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 70, 0, 0))
+    with Filtered():
+        process = subprocess.Popen([PLUGIN, "programs", "--all"], stdout=theirs, stderr=subprocess.PIPE)
+        os.close(theirs)
+        text = b""
+        while b"runs/s" not in text:
+            text += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end
+            while True:
+                text += os.read(ours, 65536)
+    os.close(ours)
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    text = text.decode()
+    assert text.startswith(BEGIN_SCREEN) and text.endswith(END_SCREEN)
+    first = text.split("\x1b[H\x1b[J")[1].replace(END_SCREEN, "").split("\r\n")
+    assert len(first) <= 12 and max(map(len, first)) <= 70

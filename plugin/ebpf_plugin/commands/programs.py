@@ -56,7 +56,8 @@ def _show(usages: list[Usage], args: argparse.Namespace, on_screen: bool) -> Non
         return
     text = programs_table.heading(chosen, len(usages), args.sort)
     if on_screen:
-        netdata.write(programs_table.CLEAR + text + programs_table.table(chosen, os.get_terminal_size(1)))
+        size = os.get_terminal_size(1)
+        netdata.write(programs_table.CLEAR + text[:-1][:size.columns] + "\n" + programs_table.table(chosen, size))
     else:
         netdata.write(text + programs_table.table(chosen) + ("" if args.once else "\n"))
 
