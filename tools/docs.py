@@ -24,6 +24,7 @@ from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: 
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.rows import MAX_APPS  # noqa: E402
+from ebpf_plugin.internals.charts import CHARTS as INTERNALS  # noqa: E402
 from ebpf_plugin.kernel.tracefs import MAXACTIVE  # noqa: E402
 from ebpf_plugin.model.chart import MODES  # noqa: E402
 
@@ -82,6 +83,13 @@ def applications():
     return table(["group", "chart `apps.`", "context", "what", "unit", "load mode"], [
         [each.group.name, each.chart.id, "`%s`" % each.context, each.chart.title, each.chart.units, modes_of(each.chart)]
         for each in listed() if each.scope == APPLICATION])
+
+
+def internals():
+    """One row for each chart of the plugin itself."""
+    return table(["chart `netdata.`", "what", "unit", "dimensions"], [
+        ["ebpf_" + id_, title, units, ", ".join(dimensions) or "maps by their names"]
+        for id_, title, units, dimensions, _, _ in INTERNALS])
 
 
 def hooks():
@@ -190,7 +198,8 @@ def alerts():
 
 PARTS = {"charts": charts, "about-charts": lambda: about(MACHINE), "about-connections": lambda: about(CONNECTION),
          "about-applications": lambda: about(APPLICATION), "summary": summary, "applications": applications, "hooks": hooks,
-         "options": options, "manual-options": manual_options, "limits": limits, "alerts": alerts}
+         "options": options, "manual-options": manual_options, "limits": limits, "alerts": alerts,
+         "internals": internals}
 
 
 def written(text):

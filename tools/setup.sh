@@ -9,7 +9,7 @@ if [ "${1:-run}" = test ]; then
 	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
 	packages="$packages debootstrap debhelper dh-python lintian libcap2-bin binutils" # the Debian package, and a clean system for it
 	packages="$packages shellcheck checkpolicy semodule-utils"
-	packages="$packages qemu-system-x86 e2fsprogs git gcc libc6-dev iproute2 iperf3" # virtual machines, and what they measure
+	packages="$packages bpftool qemu-system-x86 e2fsprogs git gcc libc6-dev iproute2 iperf3" # virtual machines, and what they measure
 fi
 
 as_root() {

@@ -1,6 +1,7 @@
 """The command: from argv, environment and ebpf.conf to what it was asked for."""
 from __future__ import annotations
 
+import argparse
 import os
 from typing import Sequence
 
@@ -15,21 +16,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments.parse(argv)
     lifecycle.on_signals()
     try:
-        if args.command == "charts":
-            from .commands import charts
-            lifecycle.exit_now(charts.show())
-        with privileges.Unused():
-            settings = arguments.settings(args, os.environ)
-        planned = plan.make(settings, args.config, os.environ)
-        if args.show_bpf:
-            from .commands import show_bpf
-            status = show_bpf.show(planned)
-        else:
-            from .commands import run
-            status = run.run(args, planned)
+        status = _other_command(args) if args.command else _plugin(args)
     except lifecycle.Stop as stop:
         status = stop.status
     lifecycle.exit_now(status)
+
+
+def _plugin(args: argparse.Namespace) -> int:
+    with privileges.Unused():
+        settings = arguments.settings(args, os.environ)
+    planned = plan.make(settings, args.config, os.environ)
+    if args.show_bpf:
+        from .commands import show_bpf
+        return show_bpf.show(planned)
+    from .commands import run
+    return run.run(args, planned)
+
+
+def _other_command(args: argparse.Namespace) -> int:
+    if args.command == arguments.CHARTS:
+        from .commands import charts
+        return charts.show()
+    from .commands import programs
+    return programs.run(args) if args.command == arguments.PROGRAMS else programs.enable_stats()
 
 
 if __name__ == "__main__":

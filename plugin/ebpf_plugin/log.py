@@ -9,12 +9,16 @@ INFO, ERROR = "INFO", "ERROR"
 _said: set[str] = set()
 
 
+def printable(text: str) -> str:
+    """`text` with an escape for what could end a line or move a terminal's cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def write(level: str, text: str) -> None:
-    """One line; `level` is INFO or ERROR; what could end it or move a terminal's cursor is shown as an escape."""
-    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    """One line, printable(); `level` is INFO or ERROR."""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     try:
-        os.write(2, ("%s: ebpf.plugin %-5s : %s\n" % (stamp, level, clean)).encode("utf-8", "backslashreplace"))
+        os.write(2, ("%s: ebpf.plugin %-5s : %s\n" % (stamp, level, printable(text))).encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # nobody to tell
 

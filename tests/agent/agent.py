@@ -53,7 +53,7 @@ CONFIGURATION = """
 [plugins]
     timex = no
     idlejitter = no
-    netdata monitoring = no
+    netdata monitoring = yes
     tc = no
     diskspace = no
     proc = no

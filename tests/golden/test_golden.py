@@ -10,6 +10,8 @@ import pytest
 import test_golden_applications
 import test_golden_cgroups
 import test_golden_connections
+import test_golden_internals
+import test_golden_programs
 
 from ebpf_plugin import log
 from ebpf_plugin.collect import daemon
@@ -83,4 +85,5 @@ def test_golden(name, golden, monkeypatch, capfd):
 def test_no_golden_file_is_forgotten():
     names = {name[:-4] for name in os.listdir(HERE) if name.endswith(".txt")}
     assert names == set(CASES) | set(test_golden_applications.CASES) | set(test_golden_cgroups.CASES) | set(
-        test_golden_connections.CASES)
+        test_golden_connections.CASES) | set(test_golden_programs.CASES) | set(
+            test_golden_internals.CASES)

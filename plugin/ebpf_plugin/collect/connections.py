@@ -142,6 +142,11 @@ class Connections:
                 self._name_all(direction)
         return [chart.values(self._directions[inbound].other) for inbound, chart in self._charts]
 
+    def rows_in_other(self) -> tuple[int, ...]:
+        """How many of the kernel's rows have no dimension of their own: outbound, inbound."""
+        return tuple([sum([key not in direction.table.live for key, _ in self._rows[inbound]])
+                      for inbound, direction in self._directions.items()])
+
     def _exclusion(self) -> Callable[[bytes], bool] | None:
         """Whether a key must not be shown, by the name of its address."""
         resolver = self._resolver

@@ -72,7 +72,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants}
+    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants,
+    "statistics": what ProgramCharts wants, or None, "internals": what Internals wants, or None}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -84,12 +85,20 @@ def run(state: dict[str, Any], output: Output) -> None:
     missed = MissedEvents(state["programs"], state["links"], state["events"])
     if state.get("plugin"):
         sources += (PluginCharts(state["plugin"], missed),)
+    pulse = ticker.Ticker(state["every"], still_here=output.still_here)
+    if state.get("internals"):
+        from ..internals.source import Internals
+        sources = (*sources, Internals(state["internals"], pulse, missed.counts, _connections(sources)))
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
     gc.freeze()
     with output:
-        pulse = ticker.Ticker(state["every"], still_here=output.still_here)
         tick(collector, output, pulse, state["ticks"], missed.tell)
+
+
+def _connections(sources: tuple[Source, ...]) -> Any:
+    """The source that has connections, None if there is none."""
+    return next((source for source in sources if hasattr(source, "rows_in_other")), None)
 
 
 def _try(sources: tuple[Source, ...]) -> None:
@@ -114,6 +123,9 @@ def _sources(state: dict[str, Any], readers: dict[str, Counters], row_set: RowSe
             os.environ.setdefault("RES_OPTIONS", RES_OPTIONS)
             resolver = Resolver(state["connections"]["hostnames"], time.monotonic)
         sources.append(Connections(state["connections"], resolver))
+    if state.get("statistics"):
+        from ..programs.charts import ProgramCharts
+        sources.append(ProgramCharts(state["statistics"]))
     return tuple(sources)
 
 

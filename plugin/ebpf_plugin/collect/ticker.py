@@ -19,12 +19,16 @@ class Ticker:
     """Waits for ticks on whole multiples of `every` seconds of the wall clock, and watches stdin meanwhile. When a wait is
     longer than QUIET, still_here() is called each QUIET seconds. `stdin` is a descriptor.
 
+    late: seconds by which the last wait() came back too late; took: seconds from there to the next wait(). 0 before.
+
     Stdin counts only if it is a pipe or a socket, as an agent gives it: a terminal and /dev/null say nothing.
     """
 
     def __init__(self, every: float, stdin: int = 0, still_here: Callable[[], None] = lambda: None):
         self._every, self._stdin, self._still_here = every, stdin, still_here
         self._poll = select.poll()
+        self.late = self.took = 0.0
+        self._back: float | None = None  # when wait() came back
         self._watched = _is_pipe(stdin)
         if self._watched:
             self._poll.register(stdin, select.POLLIN)
@@ -35,10 +39,14 @@ class Ticker:
         The deadline is monotonic, so a clock that is set moves a tick by less than one interval.
         """
         left = self._every - time.time() % self._every
-        deadline = time.monotonic() + left  # read second: what comes between makes a tick late, never early
+        now = time.monotonic()  # read second: what comes between makes a tick late, never early
+        deadline = now + left
+        if self._back is not None:
+            self.took = now - self._back
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
+                self.late, self._back = -left, deadline - left
                 return
             if self._poll.poll(min(left, QUIET) * 1000):
                 if self._watched:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Mapping, Sequence
 
 from .. import VERSION, log
@@ -10,17 +11,65 @@ from ..config import directories, ebpf_conf
 from ..config.settings import GROUP_NAMES, Settings
 
 
-COMMANDS = ("charts",)
+CHARTS, PROGRAMS, ENABLE_STATS = COMMANDS = "charts", "programs", "enable-stats"
+ALIASES = {"progs": PROGRAMS}
+# programs.SORTS has what they mean; a test compares. Whoever only runs the plugin does without that module.
+SORTS = ("overhead", "rate", "average", "total", "time", "memory", "id", "type", "name")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The arguments; ends the process with status 2 and a line on stderr if they are wrong."""
-    parser = argparse.ArgumentParser(prog="ebpf.plugin", allow_abbrev=False, description=(
-        "Charts of what the kernel does with files, VFS, processes, TCP and UDP, for the machine and for each application, "
-        "for the Netdata agent: its protocol on stdout, a log on stderr. A flag wins over ebpf.conf."))
+    """The arguments; ends the process with status 2 and a line on stderr if they are wrong.
+
+    `command` is the first word if that is one of COMMANDS, else "", and then the arguments are those of the plugin.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    command = ALIASES.get(argv[0], argv[0]) if argv else ""
+    if command == PROGRAMS:
+        args = _programs().parse_args(argv[1:])
+    elif command == ENABLE_STATS:
+        args = _parser(ENABLE_STATS, (
+            "Let the kernel count the runs of all BPF programs, and take their time, until this ends (Ctrl-C). It is off "
+            "otherwise, because every run then reads the clock twice.")).parse_args(argv[1:])
+    elif command == CHARTS:
+        args = _parser(CHARTS, "Say what each chart shows, and what a rise of it means.").parse_args(argv[1:])
+    else:
+        command, args = "", _plugin().parse_args(argv)
+    args.command = command
+    return args
+
+
+def _parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=("ebpf.plugin " + command).strip(), allow_abbrev=False, description=description, epilog=epilog)
+
+
+def _programs() -> argparse.ArgumentParser:
+    parser = _parser(PROGRAMS, (
+        "What the BPF programs of this machine cost, like top. The kernel counts their runs and takes their time as long as "
+        "this runs."))
     add = parser.add_argument
-    add("seconds", nargs="?", type=_seconds_or_command, metavar="SECONDS|charts",
-        help="time between two samples; ebpf.conf can make it longer (default 1). charts: only say what each chart shows")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("-a", "--all", action="store_true", help="the programs of every process, not only ours")
+    shown.add_argument("--pinned", metavar="DIR", help="only those that are pinned in DIR, or whose links are, at any depth")
+    add("--name", metavar="PATTERNS", help="only programs whose names these simple patterns match: 'vfs_* !*_read*'")
+    add("--type", metavar="TYPE", help="only programs of this type, as bpftool names it: kprobe, tracing, cgroup_device ...")
+    add("--sort", choices=SORTS, default="overhead", help="what the rows are sorted by (default overhead)")
+    add("--interval", type=_positive, default=1, metavar="SECONDS", help="time between two looks (default 1)")
+    add("--once", action="store_true", help="show one interval, and end")
+    add("--json", action="store_true", help="a line of JSON for each look; sizes are bytes, times are nanoseconds")
+    return parser
+
+
+def _plugin() -> argparse.ArgumentParser:
+    parser = _parser("", (
+        "Charts of what the kernel does with files, VFS, processes, TCP and UDP, for the machine and for each application, "
+        "for the Netdata agent: its protocol on stdout, a log on stderr. A flag wins over ebpf.conf."),
+        epilog="Other commands, each with its own --help: 'ebpf.plugin charts' says what each chart shows; "
+        "'ebpf.plugin programs' (or progs) shows what BPF programs cost; 'ebpf.plugin enable-stats' lets the kernel count "
+        "that.")
+    add = parser.add_argument
+    add("seconds", nargs="?", type=_positive, metavar="SECONDS",
+        help="time between two samples; ebpf.conf can make it longer (default 1)")
     add("--debug", action="store_true", help="a live table for people (plain lines where stdout is no terminal)")
     add("--ticks", type=_positive, metavar="N", help="stop after N ticks")
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
@@ -34,13 +83,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("-g", "--global", dest="no_apps", action="store_true", help="no charts per application")
     add("-a", "--all", action="store_true", help="everything")
     add("-v", "--version", action="version", version="ebpf.plugin " + VERSION)
-    args = parser.parse_args(argv)
-    args.command = args.seconds if args.seconds in COMMANDS else ""
-    return args
-
-
-def _seconds_or_command(text: str) -> int | str:
-    return text if text in COMMANDS else _positive(text)
+    return parser
 
 
 def _positive(text: str) -> int:

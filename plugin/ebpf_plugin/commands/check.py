@@ -4,8 +4,9 @@ from __future__ import annotations
 import os
 from typing import Iterator, Sequence
 
-from ..kernel import procfs, refusals, tracefs
+from ..config.options import NO_PROGRAMS
 from ..config.settings import Settings
+from ..kernel import procfs, refusals, tracefs
 from ..kernel.btf import BTF_PATH
 from ..load.loader import Loaded
 from ..model.group import Group
@@ -38,6 +39,10 @@ def _lines(groups: Sequence[Group], wanted: Settings, loaded: Loaded) -> Iterato
     yield "programs: " + loaded.origin
     if loaded.memory:
         yield "tables in the kernel: %d kB" % (loaded.memory // 1024)
+    if wanted.program_statistics == NO_PROGRAMS:
+        yield "charts of what BPF programs cost: off ([global] program statistics)"
+    else:
+        yield "charts of what BPF programs cost: %s" % wanted.program_statistics
     shown = {(chart.id, dimension.id) for chart in select_charts(groups, wanted.mode, loaded.hooks)
              for dimension in chart.dimensions}
     for group in groups:

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from typing import Any, Sequence
 
 from .. import log
 from ..collect import connections, daemon
+from ..config.options import ALL_PROGRAMS, NO_PROGRAMS
 from ..groups.apps import APPS
 from ..groups.network import NETWORK
 from ..groups.plugin import FULL, PLUGIN
@@ -17,10 +19,12 @@ from ..load.plan import Plan
 from ..model import declared
 from ..model.select import select_application_charts, select_cgroup_charts, select_charts
 from ..outputs import netdata, netdata_protocol
+from ..programs import statistics
 
 
 def run(args: argparse.Namespace, plan: Plan) -> int:
     """Returns the exit status; raises lifecycle.Stop."""
+    begun = time.monotonic()
     try:
         if not plan.groups:
             raise loader.LoadFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
@@ -36,6 +40,10 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     if not charts:
         return _fail(args, "no hook could be attached; ebpf.plugin --check says more")
     state = _state(args, plan, loaded, charts)
+    # as Netdata's own plugins take it
+    if not args.debug and os.environ.get("NETDATA_INTERNALS_MONITORING") != "NO":
+        from . import internals
+        state["internals"] = internals.plan(plan.groups, plan.settings.mode, loaded, time.monotonic() - begun)
     if args.debug:
         from ..outputs import terminal
         daemon.run(state, terminal.view(charts, loaded, plan.settings))
@@ -53,13 +61,16 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
-        "connections": None, "apps": None, "cgroups": None,
+        "connections": None, "apps": None, "cgroups": None, "statistics": None, "internals": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
     if plan.viewer and settings.connections and "flows" in loaded.tables:
         state["connections"] = connections.plan(
             NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], _entries_of_flows(loaded))
+    if settings.program_statistics != NO_PROGRAMS:
+        state["statistics"], held = statistics.for_charts(settings.program_statistics == ALL_PROGRAMS, loaded.programs)
+        loaded.descriptors.extend(held)
     of_applications = declared.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
     hooks = loaded.hooks.get(APPS.name)
     if plan.applications and hooks and all(hook.method for hook in hooks.values()):

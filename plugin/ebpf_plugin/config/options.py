@@ -8,6 +8,7 @@ from ..groups import GROUPS
 from ..model.group import Group
 
 METHOD_CHOICES = ("auto", "trampoline", "tracepoint", "probe")
+PROGRAM_CHOICES = NO_PROGRAMS, OUR_PROGRAMS, ALL_PROGRAMS = ("no", "ours", "all")
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
 
@@ -92,6 +93,7 @@ OPTIONS = (
     *_switches("global"),
     Option("cgroups", "global", "cgroups", boolean, False),
     Option("processes", "global", "pid table size", whole_number(64, 4194304), 32768),
+    Option("program_statistics", "global", "program statistics", choice(*PROGRAM_CHOICES), "no"),
     Option("method", "global", "ebpf co-re tracing", choice(*METHOD_CHOICES), "auto"),
     *_switches("ebpf programs"),
     Option("connections", "ebpf programs", "network connection monitoring", boolean, True),

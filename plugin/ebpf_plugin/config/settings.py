@@ -17,6 +17,7 @@ class Settings(NamedTuple):
     every: int
     cgroups: bool
     processes: int
+    program_statistics: str
     method: str
     connections: bool
     dimensions: int

@@ -12,7 +12,9 @@ from .libc import LIBC, address, call, pointer
 BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_PROG_LOAD = 0, 1, 2, 3, 5
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_LOOKUP_BATCH, BPF_LINK_CREATE = 15, 17, 24, 28
+BPF_BTF_LOAD = 18
 BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
+LONGEST_NAME = 15  # bytes of a name that the kernel keeps with a program or a map
 
 # (bpf, perf_event_open) by architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
 SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}
@@ -73,10 +75,16 @@ class Rejected(OSError):
 
 
 def prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: int = 0, attach_btf_id: int = 0) -> int:
-    """Returns the descriptor of a verified program of this BPF_PROG_TYPE. Of `name` 15 characters are kept.
+    """Returns the descriptor of a verified program of this BPF_PROG_TYPE. Of `name` 15 characters are kept, and the whole
+    in BTF, if the kernel takes that: for bpftool, and for `ebpf.plugin programs`.
 
     Raises Rejected if the verifier has something to say, else OSError.
     """
+    if len(name) > LONGEST_NAME:
+        try:
+            return _load_with_btf(kind, name, instructions, expected_attach_type, attach_btf_id)
+        except OSError:
+            pass  # then without
     try:
         return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id)
     except OSError as error:
@@ -89,14 +97,29 @@ def prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: i
             raise Rejected(error.errno, "verifier: " + said[-1]) if said else error from None
 
 
+def _load_with_btf(kind: int, name: str, instructions: bytes, expected_attach_type: int, attach_btf_id: int) -> int:
+    from .btf import of_function  # only the loader has it
+    data, function = of_function(name)
+    text = bytearray(data)
+    btf = bpf(BPF_BTF_LOAD, bytearray(struct.pack("=QQIIII", address(text), 0, len(data), 0, 0, 0)))
+    try:
+        return _prog_load(kind, name, instructions, expected_attach_type, attach_btf_id, None, (btf, function))
+    finally:
+        os.close(btf)  # the program holds it
+
+
 def _prog_load(kind: int, name: str, instructions: bytes, expected_attach_type: int, attach_btf_id: int,
-               log: bytearray | None = None) -> int:
+               log: bytearray | None = None, btf: tuple[int, int] | None = None) -> int:
+    """`btf` is the descriptor of a BTF object, and the id of the program's function in it."""
     code, license_text = bytearray(instructions), bytearray(b"GPL\0")
+    # struct bpf_func_info: the function begins with the first instruction
+    functions = bytearray(struct.pack("=II", 0, btf[1])) if btf else bytearray()
     attributes = struct.pack(
         "=IIQQIIQII16sIIIIQIIQIII",
         kind, len(instructions) // 8, address(code), address(license_text),
         1 if log else 0, len(log) if log else 0, address(log) if log else 0, _version(), 0, name.encode()[:15],
-        0, expected_attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id, 0,
+        0, expected_attach_type, btf[0] if btf else 0, len(functions), address(functions) if btf else 0, 1 if btf else 0,
+        0, 0, 0, attach_btf_id, 0,
     )
     return bpf(BPF_PROG_LOAD, bytearray(attributes))
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 KIND_STRUCT, KIND_TYPEDEF, KIND_FUNC = 4, 8, 12
 BTF_PATH = "/sys/kernel/btf/vmlinux"
@@ -102,3 +103,14 @@ def _readable() -> bool:
             return True
     except OSError:
         return False
+
+
+def of_function(name: str) -> tuple[bytes, int]:
+    """(a BTF object, the id in it) of a function `int name(void *)`; Documentation/bpf/btf.rst."""
+    names = b"\0int\0context\0" + name.encode() + b"\0"
+    types = struct.pack("=IIII", 1, 1 << 24, 4, 1 << 24 | 32)  # int: 4 bytes, signed, 32 bits
+    types += struct.pack("=III", 0, 2 << 24, 0)  # void *
+    types += struct.pack("=IIIII", 0, 13 << 24 | 1, 1, names.index(b"context"), 2)  # int (void *context)
+    types += struct.pack("=III", names.index(name.encode() + b"\0", 13), KIND_FUNC << 24, 3)
+    header = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
+    return header + types + names, 4

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class HashMap:
-    """`key_size` is in bytes, `value` the struct format of a row's value, `room` the most rows that the map can have."""
+    """`key_size` is in bytes, `value` the struct format of a row's value, `room` the most rows of a batch:
+    those that the map can have, if it is to be read by one system call."""
 
     def __init__(self, descriptor: int, key_size: int, value: str, room: int):
         self._descriptor, self._key, self._room = descriptor, struct.Struct("%ds" % key_size), room
@@ -24,8 +25,19 @@ class HashMap:
         self._values = mmap.mmap(-1, self._value.size * room)
         self._place = bytearray(4)
 
+    def count(self) -> int:
+        """How many rows there are. Raises OSError."""
+        return sum(self._batches())
+
     def rows(self) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
         """Yields (key as bytes, value as a tuple). Raises OSError."""
+        for count in self._batches():
+            keys = self._key.iter_unpack(memoryview(self._keys)[:count * self._key.size])
+            values = self._value.iter_unpack(memoryview(self._values)[:count * self._value.size])
+            yield from ((key, value) for (key,), value in zip(keys, values))
+
+    def _batches(self) -> Iterator[int]:
+        """How many rows are in the buffers, batch by batch."""
         begun, done = False, False
         while not done:
             place = address(self._place)
@@ -39,7 +51,4 @@ class HashMap:
                     raise
                 done = True
             begun = True
-            count = struct.unpack_from("=I", attributes, 32)[0]
-            keys = self._key.iter_unpack(memoryview(self._keys)[:count * self._key.size])
-            values = self._value.iter_unpack(memoryview(self._values)[:count * self._value.size])
-            yield from ((key, value) for (key,), value in zip(keys, values))
+            yield int(struct.unpack_from("=I", attributes, 32)[0])

@@ -3,6 +3,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
+
 MAX_COMM = 15  # bytes of a process's name that the kernel keeps
 MAX_COMMAND_LINE = 16384  # bytes of a command line that the agent reads
 
@@ -38,6 +42,17 @@ def possible_cpus(text: str | None = None) -> int:
     ranges = (text or read("/sys/devices/system/cpu/possible") or "0").strip().split(",")
     ends = [part.split("-") for part in ranges]
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
+
+
+def online_cpus() -> int:
+    """The number of CPUs that are online."""
+    return possible_cpus(read("/sys/devices/system/cpu/online"))
+
+
+def locked_memory(descriptors: Iterable[int]) -> int:
+    """Bytes that these maps of ours take in the kernel, as it says itself (map_fdinfo, `memlock`)."""
+    lines = [line for descriptor in descriptors for line in read("/proc/self/fdinfo/%d" % descriptor).splitlines()]
+    return sum([int(line.split()[1]) for line in lines if line.startswith("memlock:")])
 
 
 def command_line(pid: int) -> bytes | None:

@@ -19,6 +19,20 @@ def explain(operation: str, target: str, method: str, error: OSError) -> str:
     return "cannot %s %s: %s (%s)" % (operation, target, name, cause)
 
 
+def reason(why: str) -> str:
+    """In a word, why a method was refused: "denied", "rejected" by the verifier, "missing" in the kernel, or "other".
+    `why` is what explain() or load/attach.py says of it."""
+    if "lockdown" in why:
+        return "denied"
+    if "verifier: " in why:
+        return "rejected"
+    if any(word in why for word in (": EPERM", ": EACCES", "only root")):
+        return "denied"
+    if any(word in why for word in (": ENOENT", "kernel has no", "kernel without", "no BTF", "stands for it")):
+        return "missing"
+    return "other"
+
+
 def _verdict(text: str) -> str:
     """The verifier's, and why it refuses a helper that reads kernel memory: "unknown func bpf_probe_read_kernel#113" (6.1),
     "program of this type cannot use helper bpf_probe_read_kernel#113" (6.12)."""

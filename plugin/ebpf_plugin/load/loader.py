@@ -20,7 +20,7 @@ from ..kernel.btf import BTF, NoBTF
 from ..model.group import Group
 from .attach import Attacher, probed_by_several
 from .plan import Plan
-from .programs import Maps, Programs, memory
+from .programs import Maps, Programs
 
 
 class LoadFailed(Exception):
@@ -94,7 +94,7 @@ def load(plan: Plan, test: dict[str, str]) -> Loaded:
     maps.close_others(used)
     found.tables.update((name, maps[name]) for name in used if not name.endswith("_counters"))
     found.descriptors.extend(maps[name] for name in used)
-    return found._replace(memory=memory([maps[name] for name in used]))
+    return found._replace(memory=procfs.locked_memory(maps[name] for name in used))
 
 
 def _attach(group: Group, plan: Plan, programs: Programs, attacher: Attacher, maps: Maps, found: Loaded) -> set[str]:

@@ -85,9 +85,3 @@ class Programs:
     def tables(self, name: str) -> tuple[str, ...]:
         """The names of the tables that a program refers to."""
         return bytecode.tables_in(self._code, self._code.programs[name])
-
-
-def memory(descriptors: list[int]) -> int:
-    """Bytes that maps take in the kernel, as it says itself (map_fdinfo, `memlock`)."""
-    lines = [line for descriptor in descriptors for line in procfs.read("/proc/self/fdinfo/%d" % descriptor).splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("memlock:"))

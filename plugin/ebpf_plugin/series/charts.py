@@ -16,10 +16,10 @@ class Part:
     """One dimension of each series: its value is the sum of `places` in the series' values. `suffix` ends its id and
     name."""
 
-    __slots__ = ("suffix", "multiplier", "places", "value")
+    __slots__ = ("suffix", "multiplier", "places", "value", "divisor")
 
-    def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1):
-        self.places, self.suffix, self.multiplier = places, suffix, multiplier
+    def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1, *, divisor: int = 1):
+        self.places, self.suffix, self.multiplier, self.divisor = places, suffix, multiplier, divisor
         # value(values) of a series that has these values from the chart's source
         self.value: Callable[[Sequence[int]], int] = self._sum
         if len(places) == 1:
@@ -80,11 +80,12 @@ class SeriesChart:
                 if self._table.has_appeared(series):
                     start = 0 if before is None else part.value(before)
                 dimensions.append(Dimension(series.id + part.suffix, "incremental", part.multiplier, name=name,
-                                            labels=series.labels, start=start))
+                                            labels=series.labels, start=start, divisor=part.divisor))
                 self._values.append(0 if sums is None else part.value(sums))
         if self._other is not None:
             id, name = self._other
-            dimensions += [Dimension(id + part.suffix, "incremental", part.multiplier, name=name + part.suffix)
+            dimensions += [Dimension(id + part.suffix, "incremental", part.multiplier, name=name + part.suffix,
+                                     divisor=part.divisor)
                            for part in self._parts]
         self.chart = self.chart.replaced(dimensions=tuple(dimensions))
         self._version = self._table.version

@@ -124,6 +124,13 @@ def test_all_charts_with_other_last(network):
     assert {chart.group for chart, _ in pairs} == {"network"} and {chart.kind for chart, _ in pairs} == {"stacked"}
 
 
+def test_rows_in_other(network):
+    found = network(most=1)
+    assert found.connections.rows_in_other() == (0, 0)
+    found.look(WEB, DNS, SSH, outbound("10.0.0.3"))
+    assert found.connections.rows_in_other() == (2, 0)
+
+
 @pytest.mark.parametrize("attached, charts", [
     (HOOKS, {found.id for found in NETWORK.connections}),
     ((), set()),

@@ -109,6 +109,20 @@ def test_a_tick_never_comes_before_its_time(monkeypatch, delays):
     assert 1001 - 1e-6 <= wall_after_wait(monkeypatch, Clock(1000.25, delays), 1) < 1001.1
 
 
+def test_how_late_a_tick_is_and_how_long_it_takes(monkeypatch):
+    # the clock is looked at three times in a wait: before, when to wake up, and then
+    clock = Clock(1000.25, (0, 0, 0, 0.01, 0.3))
+    monkeypatch.setattr(ticker, "time", clock)
+    monkeypatch.setattr(ticker, "select", SimpleNamespace(poll=lambda: clock, POLLIN=1))
+    with open("/dev/null", "rb") as stdin:
+        pulse = ticker.Ticker(1, stdin.fileno())
+        assert (pulse.late, pulse.took) == (0, 0)
+        pulse.wait()
+        assert (pulse.late, pulse.took) == (pytest.approx(0.01), 0)
+        pulse.wait()
+        assert (pulse.late, pulse.took) == (pytest.approx(0), pytest.approx(0.3))
+
+
 def test_real_ticks_are_an_interval_apart():
     with open("/dev/null", "rb") as stdin:
         pulse = ticker.Ticker(EVERY, stdin.fileno())

@@ -7,7 +7,7 @@ import pytest
 from ebpf_plugin.commands import check
 from ebpf_plugin.outputs import netdata
 
-ENTRY = SimpleNamespace(mode="entry")
+ENTRY = SimpleNamespace(mode="entry", program_statistics="no")
 OTHER = GROUP._replace(name="other")
 
 
@@ -32,6 +32,12 @@ def test_every_group_has_to_run(printed):
     found = loaded(GROUP)._replace(broken={"other": "a mistake in other.c"})
     assert check.report((GROUP, OTHER), ENTRY, found) == 1
     assert "not loaded: a mistake in other.c" in printed()
+
+
+@pytest.mark.parametrize("wanted, said", [("no", "off ([global] program statistics)"), ("ours", "ours"), ("all", "all")])
+def test_whether_programs_are_charted(printed, wanted, said):
+    check.report((GROUP,), SimpleNamespace(mode="entry", program_statistics=wanted), loaded(GROUP))
+    assert "charts of what BPF programs cost: %s\n" % said in printed()
 
 
 def test_every_reason_is_told(printed):

@@ -23,6 +23,7 @@ from ebpf_plugin.kernel import procfs
 from ebpf_plugin.load import loader, plan, running_processes
 from ebpf_plugin.model import declared
 from ebpf_plugin.outputs import netdata
+from ebpf_plugin.programs import statistics
 
 PLUGIN = os.path.join(ROOT, "plugin", "ebpf.plugin")
 DEFAULTS = ebpf_conf.load([])[0]
@@ -215,13 +216,15 @@ def machine(monkeypatch):
                 return found._replace(maps={}, hooks={}, broken=dict(broken))
             return found
 
+        monkeypatch.setenv("NETDATA_INTERNALS_MONITORING", "NO")
         monkeypatch.setattr(plan, "GROUPS", (GROUP,))
         monkeypatch.setattr(loader, "load", load)
         monkeypatch.setattr(daemon, "execute", execute)
         monkeypatch.setattr(daemon, "Counters", lambda *_: Reader(*samples))
         monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: None))
         monkeypatch.setattr(daemon, "gc", SimpleNamespace(freeze=lambda: None))
-        monkeypatch.setattr(daemon, "ticker", SimpleNamespace(Ticker=lambda *_, **__: SimpleNamespace(wait=lambda: None)))
+        pulse = SimpleNamespace(wait=lambda: None, late=0.0, took=0.0)
+        monkeypatch.setattr(daemon, "ticker", SimpleNamespace(Ticker=lambda *_, **__: pulse))
         return plans
 
     return set_up
@@ -262,6 +265,28 @@ def test_from_the_declaration_to_the_last_tick(machine, said, capfd):
     assert said == []
     assert [group.name for group in plans[0].groups] == ["toy"]
     assert (plans[0].settings.mode, plans[0].settings.method) == ("entry", "auto")
+
+
+@pytest.mark.parametrize("value, are_there", [(None, True), ("YES", True), ("no", True), ("NO", False)])
+def test_charts_of_the_plugin_itself(machine, said, capfd, monkeypatch, value, are_there):
+    """As in Netdata's own plugins, only NO switches them off."""
+    machine((1, 0, 2), (3, 0, 4))
+    monkeypatch.delenv("NETDATA_INTERNALS_MONITORING")
+    if value:
+        monkeypatch.setenv("NETDATA_INTERNALS_MONITORING", value)
+    assert run(["--once"], TOY) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert ("BEGIN netdata.ebpf_hooks" in lines) == are_there
+    assert ("SET trampoline = 2" in lines) == are_there
+
+
+@pytest.mark.parametrize("which, wanted", [("no", []), ("ours", [False]), ("all", [True])])
+def test_charts_of_what_programs_cost(machine, said, capfd, monkeypatch, which, wanted):
+    asked = []
+    monkeypatch.setattr(statistics, "for_charts", lambda of_all, programs: (asked.append(of_all), (None, []))[1])
+    machine((1, 0, 2), (3, 0, 4))
+    assert run(["--once"], TOY._replace(program_statistics=which)) == 0
+    assert asked == wanted
 
 
 def test_debug_says_what_is_going_on(machine, said, capfd):

@@ -46,7 +46,8 @@ def test_batches(monkeypatch, sizes):
     table = maps.HashMap(9, 20, "=3Q", 100)
     for _ in range(2):
         assert list(table.rows()) == ROWS[:sum(sizes)]
-    assert played.calls == 2 * len(sizes)
+    assert table.count() == sum(sizes)
+    assert played.calls == 3 * len(sizes)
 
 
 def test_a_full_map(monkeypatch):

@@ -43,3 +43,15 @@ def test_command_lines(monkeypatch):
     Proc(monkeypatch, {"7/cmdline": b"java\0-jar\0", "8/cmdline": b"x" * 99999})
     assert procfs.command_line(7) == b"java\0-jar\0" and procfs.command_line(9) is None
     assert len(procfs.command_line(8)) == 16384
+
+
+def test_the_memory_of_maps_is_what_the_kernel_says(monkeypatch):
+    texts = {"/proc/self/fdinfo/7": "pos:\t0\nmap_type:\t6\nmemlock:\t4096\n", "/proc/self/fdinfo/9": "memlock:\t100\n"}
+    monkeypatch.setattr(procfs, "read", lambda path: texts.get(path, ""))
+    assert procfs.locked_memory([7, 8, 9]) == 4196
+
+
+@pytest.mark.parametrize("text, cpus", [("0-3\n", 4), ("0,2-3\n", 3), ("0\n", 1), ("", 1)])
+def test_cpus_that_are_online(monkeypatch, text, cpus):
+    monkeypatch.setattr(procfs, "read", lambda path: text if path.endswith("/online") else "")
+    assert procfs.online_cpus() == cpus

@@ -87,6 +87,27 @@ def test_what_lockdown_takes_from_programs(machine, lockdown, said):
     assert said in text and (refusals.LOCKDOWN in text) == (lockdown == LOCKED)
 
 
+@pytest.mark.parametrize("why, reason", [
+    ("cannot attach to vfs_read: EPERM (the kernel refuses trampolines on its functions)", "denied"),
+    ("cannot load x: EACCES (a security module or the kernel's configuration forbids it)", "denied"),
+    ("cannot load x: EINVAL (verifier: unknown func bpf_probe_read_kernel#113: %s)" % refusals.LOCKDOWN, "denied"),
+    (refusals.LOCKDOWN, "denied"),
+    ("/sys/kernel/tracing/kprobe_events: Read-only file system; only root may make kretprobes there", "denied"),
+    ("cannot load x: EACCES (verifier: R1 invalid mem access)", "rejected"),
+    ("cannot attach to vfs_read: ENOENT (the kernel does not have it)", "missing"),
+    ("the kernel has no function vfs_read", "missing"),
+    ("the kernel has none of its tracepoints", "missing"),
+    ("no function stands for it", "missing"),
+    ("kernel without tracepoints of system calls: CONFIG_FTRACE_SYSCALLS", "missing"),
+    ("no BTF: /sys/kernel/btf/vmlinux is missing (CONFIG_DEBUG_INFO_BTF)", "missing"),
+    ("cannot attach to vfs_read: EBUSY (this kernel or architecture does not do it for this function)", "other"),
+    ("ftrace is off: sysctl kernel.ftrace_enabled=1", "other"),
+    ("", "other"),
+])
+def test_the_reason_in_a_word(why, reason):
+    assert refusals.reason(why) == reason
+
+
 @pytest.mark.parametrize("seen, known", [
     ({}, True),
     ({"paths": ("/tracing/kprobe_events",)}, True),

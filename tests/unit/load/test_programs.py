@@ -7,7 +7,7 @@ from ebpf_plugin.compile import bytecode
 from ebpf_plugin.compile.bytecode import GroupCode
 from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.load import programs
-from ebpf_plugin.load.programs import Maps, Programs, hashes_may_allocate, memory
+from ebpf_plugin.load.programs import Maps, Programs, hashes_may_allocate
 from ebpf_plugin.model.table import (
     ARRAY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, HASH, LPM_TRIE, LRU_HASH, Table, counters_table
 )
@@ -110,9 +110,3 @@ def test_a_program_that_cannot_be_filled(maps, name, why):
     code = GroupCode({"p": HOLE_0 + EXIT}, (), ("PLACE",))
     with pytest.raises(bytecode.Refused, match=why):
         Programs(code, {}, maps).instructions(name, -1)
-
-
-def test_memory_is_what_the_kernel_says(monkeypatch):
-    texts = {"/proc/self/fdinfo/7": "pos:\t0\nmap_type:\t6\nmemlock:\t4096\n", "/proc/self/fdinfo/9": "memlock:\t100\n"}
-    monkeypatch.setattr(procfs, "read", lambda path: texts.get(path, ""))
-    assert memory([7, 8, 9]) == 4196

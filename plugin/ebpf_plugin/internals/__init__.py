@@ -1,0 +1,1 @@
+"""What the plugin measures of itself: charts in the menu Netdata Monitoring."""
