@@ -8,10 +8,10 @@ PYTEST = $(SUDO) $(PYTHON) -m pytest
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## install what is missing and show the machine live (Ctrl-C ends)
+run: ## install what is missing and show the machine live (Ctrl-C ends); one tick in plain lines if stdout is no terminal
 	@tools/setup.sh run
 	@$(MAKE) -s bytecode
-	@$(SUDO) plugin/ebpf.plugin --debug
+	@if [ -t 1 ]; then set --; else set -- --once; fi; $(SUDO) plugin/ebpf.plugin --debug "$$@"
 
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in virtual machines
 	@tools/setup.sh test

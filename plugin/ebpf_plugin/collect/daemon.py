@@ -53,17 +53,13 @@ def execute(state: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 def main(page: int) -> None:
     """The beginning of the new program; `page` is the descriptor of the state."""
-    lifecycle.on_signals()
-    process.set_name("ebpf.plugin")
-    status = 0
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, lifecycle.SIGNALS)
+    def collect() -> None:
+        process.set_name("ebpf.plugin")
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
         run(state, netdata.Netdata(state["every"], declared.unpack(state["charts"])))
-    except lifecycle.Stop as stop:
-        status = stop.status
-    lifecycle.exit_now(status)
+
+    lifecycle.end_with(collect)
 
 
 def run(state: dict[str, Any], output: Output) -> None:

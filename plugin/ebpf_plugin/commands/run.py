@@ -38,7 +38,10 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     state = _state(args, plan, loaded, charts)
     if args.debug:
         from ..outputs import terminal
-        daemon.run(state, terminal.view(charts, loaded, plan.settings))
+        view = terminal.view(charts, loaded, plan.settings)
+        if args.ticks is None and not os.isatty(1):
+            log.write(log.INFO, "stdout is no terminal: plain lines at each tick until Ctrl-C; --once prints one tick")
+        daemon.run(state, view)
         return 0
     netdata.declare(charts, plan.settings.every)
     return daemon.execute(state, loaded.descriptors)

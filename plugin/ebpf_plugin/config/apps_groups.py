@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from typing import Iterable, Iterator, NamedTuple
-from .files import quoted, read
+
+from .files import not_text, quoted, read
 
 NAME = "apps_groups.conf"
 MOST_GROUPS = 512
@@ -65,8 +66,7 @@ def load(paths: Iterable[str]) -> tuple[Groups, str | None, list[str]]:
 
 def parse(text: str, path: str = NAME) -> tuple[Groups, list[str]]:
     """(Groups, messages). Each message is one line: path:line: what is wrong, what is accepted."""
-    book, more = _Book(), 0
-    messages: list[str] = []
+    book, messages, more = _Book(), not_text(text, path), 0
     for number, line in enumerate(text.split("\n"), 1):
         for wrong in (wrong for part in line.split("\r") for wrong in book.add(part)):
             if len(messages) < MOST_MESSAGES:

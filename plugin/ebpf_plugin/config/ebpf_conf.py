@@ -36,6 +36,7 @@ def _read(path: str, messages: list[str]) -> dict[str, Any]:
     """{field: value} of what a file sets rightly, and "services"."""
     try:
         text = files.read(path)
+        messages.extend(files.not_text(text, path))
         config = IniConfig(path, data="\n".join(_line(line) for line in text.split("\n")))
     except (FileNotFoundError, NotADirectoryError):
         return {}

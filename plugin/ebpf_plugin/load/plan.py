@@ -87,8 +87,11 @@ def _applications(config: str | None, environment: Mapping[str, str]) -> apps_gr
 
 
 def _cgroup_mount() -> str:
-    mount = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts"))
-    if not mount:
+    mount, hidden = cgroups.mount_of_version_2(procfs.read("/proc/self/mountinfo"))
+    if not mount and hidden:
+        log.write(log.ERROR, "no charts of control groups: cgroup2 is mounted on %s, which is hidden under another mount; "
+                  "mount it where it can be seen" % " and ".join(hidden))
+    elif not mount:
         log.write(log.ERROR, "no charts of control groups: only version 2 is supported, and it is not mounted "
                   "(boot with systemd.unified_cgroup_hierarchy=1)")
     return mount

@@ -271,6 +271,17 @@ def test_debug_says_what_is_going_on(machine, said, capfd):
     assert "CHART" not in printed and "flow" in printed
 
 
+@pytest.mark.parametrize("arguments, told", [
+    (["--debug"], True), (["--debug", "--once"], False), (["--debug", "--ticks", "2"], False), ([], False),
+])
+def test_who_pipes_what_runs_for_ever_is_told(machine, said, monkeypatch, arguments, told):
+    machine()
+    monkeypatch.setattr(daemon, "run", lambda state, output: None)
+    monkeypatch.setattr(daemon, "execute", lambda state, descriptors: 0)
+    assert run(arguments, TOY) == 0
+    assert ["--once prints one tick" in line for line in said] == [True] * told
+
+
 def test_check(machine, said, capfd):
     machine()
     assert run(["--check"], TOY) == 0
@@ -437,16 +448,18 @@ def test_what_is_wrong_in_the_groups_file_is_logged(placed, said, capfd, tmp_pat
     assert said and all(text.startswith("%s/apps_groups.conf:2: " % tmp_path) for text in said) and states[0]["apps"]
 
 
-MOUNTS = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+V1 = "29 1 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw\n"
+MOUNTS = V1 + "38 1 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
 
 
 @pytest.fixture
 def grouped(placed, monkeypatch):
     """grouped(mounts, groups that are broken, methods) -> (plans, states): as placed, on a kernel with these mounts."""
-    def set_up(mounts=MOUNTS, broken=(), **methods):
+    def set_up(mounts=MOUNTS, broken=(), visible=38, **methods):
         plans, states, tables = placed(RULES)
         read = procfs.read
-        monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mounts" else read(path))
+        monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mountinfo" else read(path))
+        monkeypatch.setattr(cgroups.mount_of_version_2, "__defaults__", (lambda path: visible,))
 
         def load(wanted, test):
             plans.append(wanted)
@@ -499,11 +512,14 @@ def test_control_groups_where_applications_could_not_be_compiled(grouped, said, 
     assert states[0]["apps"] is None and states[0]["cgroups"]["first"] == 1
 
 
-@pytest.mark.parametrize("mounts", ["cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n", ""])
-def test_control_groups_of_version_1_alone(grouped, said, capfd, mounts):
-    plans, states = grouped(mounts)
+@pytest.mark.parametrize("mounts, visible, reason", [
+    (V1, 29, "version 2"), ("", None, "version 2"),
+    (MOUNTS, 39, "cgroup2 is mounted on /sys/fs/cgroup/unified, which is hidden under another mount"),
+])
+def test_control_groups_of_version_2_that_cannot_be_seen(grouped, said, capfd, mounts, visible, reason):
+    plans, states = grouped(mounts, visible=visible)
     assert run([], GROUPED) == 0
-    assert len(said) == 1 and "version 2" in said[0]
+    assert len(said) == 1 and reason in said[0]
     assert "CGROUPS" not in plans[0].sizes and states[0]["cgroups"] is None and states[0]["apps"]
 
 
@@ -515,14 +531,14 @@ def test_control_groups_that_nobody_wants(grouped, said, capfd):
 
 def test_control_groups_that_were_not_loaded(placed, said, capfd, monkeypatch):
     _, states, _ = placed(RULES)
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: "/sys/fs/cgroup")
+    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run([], GROUPED) == 0
     assert states[0]["cgroups"] is None and states[0]["apps"]
 
 
 @pytest.mark.parametrize("wanted, present", [(GROUPED, True), (DEFAULTS, False)])
 def test_show_bpf_with_control_groups(monkeypatch, said, capfd, wanted, present):
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: "/sys/fs/cgroup")
+    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run(["--show-bpf"], wanted) == 0
     printed = capfd.readouterr().out
     assert (" * CGROUPS = %d\n" % cgroups.ROWS in printed) == present

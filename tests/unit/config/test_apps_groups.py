@@ -104,7 +104,7 @@ def test_the_sample(comm, cmdline, group):
     ("", b"y", None),
     ("other: x", b"x", "other"),
     # characters that cannot be printed are spaces
-    ("\ufeffa:\x0bx\0y\r\n", b"y", "a"),
+    ("\ufeffa:\x0bx\x1fy\r\n", b"y", "a"),
     ("a: x\u00a0y", b"y", "a"),
     ("a: x\rb: y", b"y", "b"),
     ("a: 'x'y", b"y", "a"),
@@ -133,6 +133,7 @@ NO_PATTERN = " has no pattern; " + apps_groups.FORMAT
     ("a x", "1: no colon after 'a'; %s; the words after it are taken for patterns" % apps_groups.FORMAT, ("a",)),
     ("a: x 'y z\nb: z'", "1: the quote before 'y' is not closed; the rest of the line is passed over", ("a", "b")),
     ("'a: x\nb: z", "1: the quote before 'a' is not closed; the rest of the line is passed over", ("b",)),
+    ("\n\0\1\2", "2: the control character '\\x00'; expected a text file; it is read as a blank", ()),
     ("a: - x", "1: pattern '-' is empty; " + apps_groups.FORMAT, ("a",)),
     ("-: x", "1: a group's name has 1 to 100 characters, not 0; the line is passed over", ()),
     ("n" * 101 + ": x", "1: a group's name has 1 to 100 characters, not 101; the line is passed over", ()),

@@ -61,7 +61,6 @@ def load(tmp_path, text):
     ("[global]\n\fapps = no\n\x85\u2028update every = 2", {**without("apps"), "every": 2}),
     ("[global]\n# \u00e9\napps = no", without("apps")),
     (b"[global]\n# \xff\napps = no", without("apps")),
-    ("[global]\n\0apps\0 = no\0", without("apps")),
     ("[ebpf programs]\nnetwork connection monitoring = no", {"connections": False}),
     ("[network viewer]\nports = 80", {"ports": Text("80", "PATH:2")}),
     ("[network connections]\nports = 80 !81", {"ports": Text("80 !81", "PATH:2")}),
@@ -132,14 +131,28 @@ SECONDS = ": expected a whole number of seconds, 1 to 3600; the default holds"
     ("[global]\n[global]", "2: duplicate section 'global'" + PASSED_OVER),
     ("[]", "1: empty section name" + PASSED_OVER),
     ("[global]\napps = no\nnonsense", "3: unexpected line: 'nonsense'" + PASSED_OVER),
-    ("[global]\napps = no\n\0\0", ""),
-    ("[global]\nno\0nsense", "2: unexpected line: 'no nsense'" + PASSED_OVER),
     ("[global", "1: unexpected value continuation" + PASSED_OVER),
 ])
 def test_what_is_wrong_is_told_once(tmp_path, text, message):
     found, messages = load(tmp_path, text)
     assert messages == (["PATH:" + message] if message else [])
     assert found == DEFAULTS or not message
+
+
+@pytest.mark.parametrize("data, line, character, changed", [
+    (b"\x00\x01\x02", 1, "\0", {}),
+    ("[global]\napps = no\n\0\0\n\1", 3, "\0", without("apps")),
+    ("[global]\n\0apps\0 = no\0", 2, "\0", without("apps")),
+    ("[global]\napps = no".encode("utf-16-le"), 1, "\0", {}),
+    ("\x1b[31m[global]", 1, "\x1b", {}),
+    ("[global]\napps = no\x7f", 2, "\x7f", without("apps")),
+])
+def test_what_is_no_text_is_told_once(tmp_path, data, line, character, changed):
+    found, messages = load(tmp_path, data)
+    assert messages[0] == "PATH:%d: the control character %r; expected a text file; it is read as a blank" % (
+        line, character)
+    assert not any("control character" in message for message in messages[1:])
+    assert found == DEFAULTS._replace(**changed)
 
 
 def make_large(path):
