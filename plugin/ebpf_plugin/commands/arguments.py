@@ -52,11 +52,13 @@ def _positive(text: str) -> int:
 def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """The Settings of files and flags; what is wrong in the files is logged."""
     paths = [os.path.join(directory, ebpf_conf.NAME) for directory in directories.configuration(args.config, environment)]
-    found, messages = ebpf_conf.load(paths)
+    found, messages, notice, _ = ebpf_conf.load(paths, os.path.dirname(paths[0]))
     if args.config and not os.path.exists(paths[0]):
         messages.append("%s:1: there is no such file; the stock configuration holds" % paths[0])
     for message in messages:
         log.write(log.ERROR, message)
+    if notice:
+        log.write(log.INFO, notice)
     if args.returning:
         found = found._replace(mode="return")
     if args.all:

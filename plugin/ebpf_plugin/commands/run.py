@@ -23,7 +23,8 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     """Returns the exit status; raises lifecycle.Stop."""
     try:
         if not plan.groups:
-            raise loader.LoadFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
+            raise loader.LoadFailed(
+                "no group is enabled: see [ebpf programs] of ebpf.conf, or of ebpf.d.conf, and the flags -p and -n")
         test = {name: os.environ.get("EBPF_PLUGIN_TEST_" + name.upper(), "") for name in ("comm", "netns")}
         loaded = loader.load(plan, test)
     except loader.LoadFailed as failure:

@@ -26,7 +26,7 @@ STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 def load(tmp_path, text):
     path = tmp_path / "ebpf.conf"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    found, messages = ebpf_conf.load([str(path)])
+    found, messages = ebpf_conf.load([str(path)])[:2]
     return found, [message.replace(str(path), "PATH", 1) for message in messages]
 
 
@@ -170,7 +170,7 @@ def make_large(path):
 def test_what_is_no_file_of_options(tmp_path, make, why):
     path = tmp_path / "ebpf.conf"
     make(path)
-    assert ebpf_conf.load([str(path)]) == (
+    assert ebpf_conf.load([str(path)])[:2] == (
         DEFAULTS, ["%s:1: cannot be read: %s; its options keep their defaults" % (path, why)])
 
 
@@ -179,14 +179,14 @@ def test_the_largest_file(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    assert ebpf_conf.load([str(tmp_path / "none"), str(tmp_path / "nowhere" / "none")]) == (DEFAULTS, [])
+    assert ebpf_conf.load([str(tmp_path / "none"), str(tmp_path / "nowhere" / "none")]) == (DEFAULTS, [], "", {})
 
 
 def test_the_users_file_wins_option_by_option(tmp_path):
     user, stock = tmp_path / "user.conf", tmp_path / "stock.conf"
     user.write_text("[global]\napps = no\nupdate every = never\n[ebpf programs]\nvfs = yes")
     stock.write_text("[global]\napps = yes\nupdate every = 7\nload = return\n[ebpf programs]\nprocess = no")
-    found, messages = ebpf_conf.load([str(user), str(stock)])
+    found, messages = ebpf_conf.load([str(user), str(stock)])[:2]
     assert found == DEFAULTS._replace(mode="return", every=7, **without("apps", "process", "file"))
     assert len(messages) == 1 and messages[0].startswith("%s:3: update every = 'never': " % user)
 
@@ -195,7 +195,7 @@ def test_a_bad_file_leaves_the_other_in_force(tmp_path):
     user, stock = tmp_path / "user.conf", tmp_path / "stock.conf"
     user.write_text("nonsense")
     stock.write_text("[global]\napps = no")
-    found, messages = ebpf_conf.load([str(user), str(stock)])
+    found, messages = ebpf_conf.load([str(user), str(stock)])[:2]
     assert found == DEFAULTS._replace(**without("apps"))
     assert len(messages) == 1 and messages[0].startswith("%s:1: " % user)
 
@@ -225,7 +225,7 @@ def test_options_are_the_fields():
 def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
     with open(STOCK, encoding="utf-8") as file:
         text = file.read()
-    assert ebpf_conf.load([STOCK]) == (DEFAULTS, [])
+    assert ebpf_conf.load([STOCK]) == (DEFAULTS, [], "", {STOCK: 0})
 
     section, shown = None, []
     for line in text.splitlines():
@@ -257,7 +257,7 @@ def scratch(tmp_path_factory):
 
 def check(scratch, data):
     scratch.write_bytes(data)
-    found, messages = ebpf_conf.load([str(scratch)])
+    found, messages = ebpf_conf.load([str(scratch)])[:2]
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     for message in messages:
         assert message.isprintable()
