@@ -73,7 +73,7 @@ def test_without_btf_only_network_and_applications_are_lost(mode):
     done = run("--once", *FLAGS[mode], before=NO_BTF)
     assert done.returncode == 0
     assert charts(done) == every_chart(mode, GROUPS_BY_COMM)
-    assert [line.partition("ERROR : ")[2].partition(" (")[0] for line in done.stderr.splitlines()] == [
+    assert [line.partition(" : ")[2].partition(" (")[0] for line in done.stderr.splitlines()] == [
         "%s: not loaded: no BTF: /sys/kernel/btf/vmlinux is missing" % group for group in ("network", "apps")]
     assert run("-p", "-g", "--check", *FLAGS[mode], before=NO_BTF).returncode == 0
 

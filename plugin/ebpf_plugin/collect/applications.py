@@ -202,7 +202,7 @@ class Applications:
 
     def _sweep(self) -> None:
         """Take processes that are gone out of the table, which is full."""
-        log.once(log.ERROR, "the table of %d processes is full: what is not in it counts as `other` "
+        log.once(log.WARNING, "the table of %d processes is full: what is not in it counts as `other` "
                  "([global] pid table size)" % self._processes)
         if self._ticks < self._next_sweep:
             return

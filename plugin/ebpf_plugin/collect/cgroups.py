@@ -126,7 +126,7 @@ class Cgroups:
         for number in asked:
             place, labels = cgroup_names.place_of(paths.get(number, ""))
             if place not in self._rows and not self._free:
-                log.once(log.ERROR, "more than %d units and containers: the others count as `other`" % (ROWS - 1))
+                log.once(log.WARNING, "more than %d units and containers: the others count as `other`" % (ROWS - 1))
                 place = cgroup_names.OTHER
             row = self._rows[place] if place in self._rows else self._free[-1]
             try:
@@ -135,7 +135,7 @@ class Cgroups:
                 if error.errno != errno.E2BIG:
                     raise
                 self._is_full = True
-                log.once(log.ERROR, "more than %d control groups: the others count as `other`" % KNOWN)
+                log.once(log.WARNING, "more than %d control groups: the others count as `other`" % KNOWN)
                 return
             if place not in self._rows:
                 row = self._free.pop()

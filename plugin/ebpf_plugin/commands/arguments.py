@@ -56,9 +56,9 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     if args.config and not os.path.exists(paths[0]):
         messages.append("%s:1: there is no such file; the stock configuration holds" % paths[0])
     for message in messages:
-        log.write(log.ERROR, message)
+        log.write(log.WARNING, message)
     if notice:
-        log.write(log.INFO, notice)
+        log.write(log.NOTICE, notice)
     if args.returning:
         found = found._replace(mode="return")
     if args.all:

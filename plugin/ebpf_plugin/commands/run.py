@@ -110,9 +110,9 @@ def _log_failures(loaded: Loaded) -> None:
         missing = {name: "; ".join("%s: %s" % failed for failed in hook.failed)
                    for name, hook in hooks.items() if hook.method is None}
         if group == APPS.name and missing:
-            log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
+            log.write(log.WARNING, "no charts of applications: %s: %s" % next(iter(missing.items())))
             continue
         for name, why in missing.items():
-            log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, why))
+            log.write(log.WARNING, "%s: %s is not shown: %s" % (group, name, why))
     for warning in loaded.warnings:
-        log.write(log.ERROR, warning)
+        log.write(log.WARNING, warning)

@@ -29,7 +29,7 @@ def enter(tables: Mapping[str, int], rules: Rules) -> set[int]:
         _place(ProcessTable(tables), matcher, rows)
     except OSError as error:
         full = error.errno == errno.E2BIG
-        log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
+        log.once(log.WARNING, "the table of processes is full at the start: what is not in it counts as `other` "
                  "([global] pid table size)" if full else
                  "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
     return rows

@@ -15,22 +15,24 @@ with open(os.path.join(ROOT, "packaging", "docs", "migration.md"), encoding="utf
 
 # Charts (1.37.1) and contexts (of metadata.yaml, August 2026) of Netdata's own plugin, for the machine.
 NETDATAS = """
-filesystem.file_descriptor filesystem.file_error filesystem.vfs_deleted_objects filesystem.vfs_io filesystem.vfs_io_bytes
-filesystem.vfs_io_error filesystem.vfs_fsync filesystem.vfs_fsync_error filesystem.vfs_open filesystem.vfs_open_error
-filesystem.vfs_create filesystem.vfs_create_error system.process_thread system.exit system.process_status system.task_error
-ip.inbound_conn ip.tcp_outbound_conn ip.tcp_functions ip.total_tcp_bandwidth ip.tcp_error ip.tcp_retransmit ip.udp_functions
-ip.total_udp_bandwidth ip.udp_error ebpf.outbound_bytes ebpf.outbound_packets ebpf.outbound_retransmit ebpf.inbound_bytes
-ebpf.inbound_packets system.softirq_latency system.hardirq_latency mem.cachestat_ratio mem.cachestat_dirties
-mem.cachestat_hits mem.cachestat_misses filesystem.dc_hit_ratio filesystem.dc_reference mem.file_sync mem.memory_map mem.sync mem.file_segment
-mem.swapcalls system.swapcalls system.shared_memory_calls mount_points.call mount_points.error filesystem.read_latency
+ filesystem.file_descriptor filesystem.file_error filesystem.vfs_deleted_objects filesystem.vfs_io
+filesystem.vfs_io_bytes filesystem.vfs_io_error filesystem.vfs_fsync filesystem.vfs_fsync_error filesystem.vfs_open
+filesystem.vfs_open_error filesystem.vfs_create filesystem.vfs_create_error system.process_thread system.exit
+system.process_status system.task_error ip.inbound_conn ip.tcp_outbound_conn ip.tcp_functions ip.total_tcp_bandwidth
+ip.tcp_error ip.tcp_retransmit ip.udp_functions ip.total_udp_bandwidth ip.udp_error ebpf.outbound_bytes
+ebpf.outbound_packets ebpf.outbound_retransmit ebpf.inbound_bytes ebpf.inbound_packets system.softirq_latency
+system.hardirq_latency mem.cachestat_ratio mem.cachestat_dirties mem.cachestat_hits mem.cachestat_misses
+filesystem.dc_hit_ratio filesystem.dc_reference mem.file_sync mem.memory_map mem.sync mem.file_segment mem.swapcalls
+system.swapcalls system.shared_memory_calls mount_points.call mount_points.error filesystem.read_latency
 filesystem.open_latency filesystem.sync_latency filesystem.write_latency filesystem.attributte_latency disk.latency_io
 mdstat.mdstat_flush apps.oomkills app.oomkill cgroup.oomkills services.oomkills netdata.ebpf_*
 """.split()
 OF_APPLICATIONS = """
-file_open file_open_error file_closed file_close_error file_deleted vfs_write_call vfs_write_error vfs_read_call
-vfs_read_error vfs_write_bytes vfs_read_bytes vfs_fsync vfs_fsync_error vfs_open vfs_open_error vfs_create vfs_create_error process_create
-thread_create task_exit task_close task_error outbound_conn_v4 outbound_conn_v6 total_bandwidth_sent total_bandwidth_recv
-bandwidth_tcp_send bandwidth_tcp_recv bandwidth_tcp_retransmit bandwidth_udp_send bandwidth_udp_recv
+ file_open file_open_error file_closed file_close_error file_deleted vfs_write_call vfs_write_error vfs_read_call
+vfs_read_error vfs_write_bytes vfs_read_bytes vfs_fsync vfs_fsync_error vfs_open vfs_open_error vfs_create
+vfs_create_error process_create thread_create task_exit task_close task_error outbound_conn_v4 outbound_conn_v6
+total_bandwidth_sent total_bandwidth_recv bandwidth_tcp_send bandwidth_tcp_recv bandwidth_tcp_retransmit
+bandwidth_udp_send bandwidth_udp_recv
 """.split()
 
 
