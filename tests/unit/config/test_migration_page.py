@@ -28,7 +28,7 @@ filesystem.open_latency filesystem.sync_latency filesystem.write_latency filesys
 mdstat.mdstat_flush apps.oomkills app.oomkill cgroup.oomkills services.oomkills netdata.ebpf_*
 """.split()
 OF_APPLICATIONS = """
- file_open file_open_error file_closed file_close_error file_deleted vfs_write_call vfs_write_error vfs_read_call
+file_open file_open_error file_closed file_close_error file_deleted vfs_write_call vfs_write_error vfs_read_call
 vfs_read_error vfs_write_bytes vfs_read_bytes vfs_fsync vfs_fsync_error vfs_open vfs_open_error vfs_create
 vfs_create_error process_create thread_create task_exit task_close task_error outbound_conn_v4 outbound_conn_v6
 total_bandwidth_sent total_bandwidth_recv bandwidth_tcp_send bandwidth_tcp_recv bandwidth_tcp_retransmit
