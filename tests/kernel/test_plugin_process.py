@@ -205,6 +205,8 @@ def test_check_shows_every_chart_and_show_bpf_the_programs(clean_kernel):
     checked = subprocess.run([PLUGIN, "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert checked.returncode == 0
     assert "NOT SHOWN" not in checked.stdout
+    assert re.match(r"(all )?\d+ hooks.*; nothing is missing\n", checked.stdout)
+    assert max(map(len, checked.stdout.splitlines())) < 160 and len(checked.stdout.splitlines()) < 40
     shown = subprocess.run([PLUGIN, "--show-bpf", "-r"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
     assert " * RETURN_MODE = 1\n" in shown.stdout

@@ -28,10 +28,13 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
         test = {name: os.environ.get("EBPF_PLUGIN_TEST_" + name.upper(), "") for name in ("comm", "netns")}
         loaded = loader.load(plan, test)
     except loader.LoadFailed as failure:
+        if args.check:
+            from . import check
+            return check.report(args, plan, None, str(failure))
         return _fail(args, str(failure))
     if args.check:
         from . import check
-        return check.report(plan.groups, plan.settings, loaded)
+        return check.report(args, plan, loaded, "")
     charts = select_charts(plan.groups, plan.settings.mode, loaded.hooks)
     _log_failures(loaded)
     if not charts:
@@ -97,7 +100,7 @@ def _entries_of_flows(loaded: Loaded) -> int:
 def _fail(args: argparse.Namespace, reason: str) -> int:
     """A failure that trying again will not change: one line, and the agent is told not to start us again."""
     log.write(log.ERROR, reason)
-    if not (args.debug or args.check):
+    if not args.debug:
         netdata.write(netdata_protocol.DISABLE)
     return 1
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 from . import bpf, capabilities, procfs, tracefs
 from ..model.group import PROBE, TRAMPOLINE
@@ -17,6 +18,12 @@ def explain(operation: str, target: str, method: str, error: OSError) -> str:
     name = errno.errorcode.get(error.errno, "ENOTSUPP" if error.errno == ENOTSUPP else str(error.errno))
     cause = _verdict(error.strerror) if isinstance(error, bpf.Rejected) else _cause(method, error.errno)
     return "cannot %s %s: %s (%s)" % (operation, target, name, cause)
+
+
+def cause(line: str) -> str:
+    """What a line of explain() says is the matter, without operation and target; another line is the matter itself."""
+    explained = re.fullmatch(r"cannot [a-z ]+ \S+: (\w+) \((.*)\)", line)
+    return "%s (%s)" % (explained.group(2), explained.group(1)) if explained else line
 
 
 def _verdict(text: str) -> str:

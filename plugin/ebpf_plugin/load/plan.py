@@ -78,12 +78,17 @@ def _applications(config: str | None, environment: Mapping[str, str]) -> apps_gr
         log.write(log.WARNING, "no charts of applications: /proc hides the processes of others (mount it without hidepid, "
                   "or with gid= of a group that the plugin is in)")
         return None
-    places = [*directories.configuration(config, environment), directories.data("conf.d")]
     with privileges.Unused():
-        found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
+        found, _, messages = apps_groups.load(application_files(config, environment))
     for message in messages:
         log.write(log.WARNING, message)
     return found
+
+
+def application_files(config: str | None, environment: Mapping[str, str]) -> list[str]:
+    """The paths that apps_groups.conf may have, the most important first; `config` is the directory of --config."""
+    places = [*directories.configuration(config, environment), directories.data("conf.d")]
+    return [os.path.join(place, apps_groups.NAME) for place in places]
 
 
 def _cgroup_mount() -> str:

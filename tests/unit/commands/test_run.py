@@ -113,7 +113,7 @@ def test_ticks(arguments, ticks):
 
 @pytest.mark.parametrize("arguments", [
     ["0"], ["-1"], ["1.5"], ["one"], [""], ["1", "2"], ["\u0661"], ["9" * 5000], ["--ticks"], ["--ticks", "0"],
-    ["--ticks", "-1"], ["--config"], ["--unheard"], ["-x"], ["--deb"], ["--once=1"],
+    ["--ticks", "-1"], ["--config"], ["--unheard"], ["-x"], ["--deb"], ["--once=1"], ["--json"], ["--debug", "--json"],
 ])
 def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -121,6 +121,11 @@ def test_bad_arguments(arguments, capsys):
     assert stopped.value.code == 2
     printed, said = capsys.readouterr()
     assert printed == "" and said.startswith("usage: ebpf.plugin") and "ebpf.plugin: error: " in said
+
+
+def test_check_takes_v_for_details():
+    args = command_line.parse(["--check", "-v", "--json"])
+    assert args.check and args.verbose and args.json
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["-v"], ["--version"]])
@@ -177,11 +182,17 @@ def no_loader(monkeypatch):
     monkeypatch.setattr(loader, "load", load)
 
 
-@pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], ""), (["--check"], "")])
+@pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], "")])
 def test_what_will_not_heal(no_loader, said, capfd, arguments, printed):
     assert run(arguments) == 1
     assert capfd.readouterr().out == printed
     assert said == ["the loader is not well"]
+
+
+def test_check_says_itself_what_will_not_heal(no_loader, said, capfd):
+    assert run(["--check"]) == 1
+    assert capfd.readouterr().out.startswith("nothing can be counted here: the loader is not well\n")
+    assert said == []
 
 
 def test_a_group_that_only_serves_others_is_left_out_without_them():
