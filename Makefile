@@ -46,7 +46,7 @@ test-kernel: test-counting test-lifecycle test-faults ## the same on one of them
 # Guests for parts of it that can run side by side: much of it is waiting.
 COUNTING = $(patsubst %,tests/kernel/test_%.py,\
   counts network_counts network_workloads filtered_traffic iperf application_counts application_slots cgroup_counts)
-LIFECYCLE = $(patsubst %,tests/kernel/test_%.py,plugin_process compiling restricted_machines)
+LIFECYCLE = $(patsubst %,tests/kernel/test_%.py,plugin_process compiling restricted_machines sighup)
 FAULTS = $(filter-out $(COUNTING) $(LIFECYCLE) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
 GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 $(BOOT) -- $(GUEST) python3 -m pytest -q -rs $(SOME)
 

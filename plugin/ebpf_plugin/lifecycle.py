@@ -57,6 +57,13 @@ def end_with(main: Callable[[], int | None]) -> None:
     exit_now(status)
 
 
+def hangups() -> list[bool]:
+    """From now on SIGHUP does not end the process: it adds to this list."""
+    came: list[bool] = []
+    signal.signal(signal.SIGHUP, lambda _number, _frame: came.append(True))
+    return came
+
+
 def fork() -> int:
     """os.fork(), with SIGNALS blocked in the child: what it does about them is its own decision, and a signal of the parent
     is not raised in both. Raises OSError."""

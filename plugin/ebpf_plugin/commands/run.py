@@ -5,6 +5,7 @@ import argparse
 import os
 from typing import Any, Sequence
 
+from . import reread
 from .. import log
 from ..collect import connections, daemon
 from ..groups.apps import APPS
@@ -60,7 +61,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
-        "connections": None, "apps": None, "cgroups": None,
+        "connections": None, "apps": None, "cgroups": None, "reload": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
@@ -78,6 +79,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
                             "tables": loaded.tables, "for_agent": not args.debug,
                             "charts": declared.pack(select_cgroup_charts(plan.groups, settings.mode, loaded.hooks))}
     state["plugin"] = _of_plugin(plan, loaded, state["apps"] is not None)
+    if not args.debug:  # a terminal that is closed sends SIGHUP as well
+        state["reload"] = reread.for_collector(plan, loaded.tables)
     return state
 
 

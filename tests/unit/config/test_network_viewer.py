@@ -178,9 +178,10 @@ def test_without_etc_services():
     (None, None, True, {"CONNECTIONS": 1}),
     (None, None, False, {"CONNECTIONS": 0}),
     ("00", None, True, {"CONNECTIONS": 1, "FILTER_PORTS": 1}),
-    (None, [["0", 1]] * 3, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 3}),
+    (None, [["0", 1]] * 3, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": network_viewer.ROOM}),
+    (None, [["0", 1]] * 400, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 800}),
     # nothing passes: a table of no rows cannot be made
-    (None, [], True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 1}),
+    (None, [], True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": network_viewer.ROOM}),
 ])
 def test_sizes(ports, networks, connections, expected):
     assert network_viewer.sizes(network_viewer.Viewer(ports, networks, 500, {}, False, ()), connections) == expected
