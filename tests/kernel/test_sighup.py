@@ -91,7 +91,7 @@ def test_it_takes_no_memory_in_the_long_run(clean_kernel, tmp_path):
         assert sizes[-1] - sizes[3] < 100, sizes
 
 
-@pytest.mark.parametrize("text", ["[global]\nebpf load mode = return\n", "[ebpf programs]\nvfs = no\n"])
+@pytest.mark.parametrize("text", ["[global]\nebpf load mode = return\n", "[global]\nupdate every = 2\n"])
 def test_what_takes_a_new_start_ends_the_plugin_within_two_ticks(clean_kernel, tmp_path, text):
     configure(tmp_path, "")
     with Plugin("1", *FEW_GROUPS, "--config", str(tmp_path)) as plugin:
