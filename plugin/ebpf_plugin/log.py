@@ -10,12 +10,11 @@ import time
 
 # Levels as in syslog(3). An error is what keeps a group or the plugin from running, a warning what is less than was wanted.
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
-_NAMES = {ERROR: "error", WARNING: "warning", NOTICE: "notice", INFO: "info"}
+NAMES = {ERROR: "error", WARNING: "warning", NOTICE: "notice", INFO: "info"}
 # What NETDATA_LOG_LEVEL may be (nd_log-internals.c); anything else is info.
 _LEVELS = {"emergency": 0, "emerg": 0, "alert": 1, "critical": 2, "crit": 2, "error": 3, "err": 3, "warning": 4, "warn": 4,
            "notice": 5, "info": 6, "debug": 7}
-_JOURNALS = ("/run/systemd/journal.netdata/socket", "/run/systemd/journal/socket")
-_NAME = "ebpf.plugin"
+NAME = "ebpf.plugin"
 
 _said: set[str] = set()
 
@@ -25,14 +24,16 @@ def write(level: int, text: str) -> None:
     if level > _LEVELS.get(os.environ.get("NETDATA_LOG_LEVEL", "").lower(), INFO):
         return
     clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    method = os.environ.get("NETDATA_LOG_METHOD", "")
-    if method == "journal" and _to_journal(level, clean):
-        return
-    if method == "syslog":
-        _to_syslog(level, clean)
-        return
+    method, form = os.environ.get("NETDATA_LOG_METHOD", ""), os.environ.get("NETDATA_LOG_FORMAT", "")
+    line = "%s: %s %-5s : %s\n" % (time.strftime("%Y-%m-%d %H:%M:%S"), NAME, NAMES[level].upper(), clean)
+    if form or method in ("journal", "syslog"):
+        from . import log_methods
+        if method == "journal" and log_methods.to_journal(level, clean) or \
+                method == "syslog" and log_methods.to_syslog(level, clean):
+            return
+        line = log_methods.line(form, level, clean) if form else line
     try:
-        os.write(2, _line(level, clean).encode("utf-8", "backslashreplace"))
+        os.write(2, line.encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # nobody to tell
 
@@ -43,41 +44,3 @@ def once(level: int, text: str, about: str | None = None) -> None:
     if about not in _said:
         _said.add(about)
         write(level, text)
-
-
-def _line(level: int, text: str) -> str:
-    form, now = os.environ.get("NETDATA_LOG_FORMAT", ""), time.time()
-    if not form:
-        return "%s: %s %-5s : %s\n" % (time.strftime("%Y-%m-%d %H:%M:%S"), _NAME, _NAMES[level].upper(), text)
-    quoted = '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
-    if form == "json":
-        return '{"time":%d,"comm":"%s","source":"collector","level":"%s","tid":%d,"msg":%s}\n' % (
-            now * 1e6, _NAME, _NAMES[level], os.getpid(), quoted)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    return "time=%s.%03dZ comm=%s source=collector level=%s tid=%d msg=%s\n" % (
-        stamp, now % 1 * 1000, _NAME, _NAMES[level], os.getpid(), quoted)
-
-
-def _to_journal(level: int, text: str) -> bool:
-    """By journald's native protocol, with the fields that the agent gives its own messages. Whether somebody took it."""
-    from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, socket  # socket itself costs half a megabyte
-    fields = (("MESSAGE", text), ("PRIORITY", level), ("SYSLOG_IDENTIFIER", _NAME), ("ND_LOG_SOURCE", "collector"),
-              ("TID", os.getpid()))
-    data = "".join("%s=%s\n" % field for field in fields).encode("utf-8", "backslashreplace")
-    for path in (os.environ.get("NETDATA_SYSTEMD_JOURNAL_PATH", ""), *_JOURNALS):
-        try:
-            journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-            try:
-                journal.sendto(data, path)
-            finally:
-                journal.close()
-            return True
-        except OSError:
-            continue
-    return False
-
-
-def _to_syslog(level: int, text: str) -> None:
-    import syslog
-    syslog.openlog(_NAME, syslog.LOG_PID, syslog.LOG_DAEMON)
-    syslog.syslog(level, text.encode("utf-8", "backslashreplace").decode())

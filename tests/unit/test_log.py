@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from ebpf_plugin import log
+from ebpf_plugin import log, log_methods
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def test_journald_gets_native_fields(journal, capfd, text):
 
 
 def test_without_a_journald_it_is_stderr(journal, monkeypatch, capfd, tmp_path):
-    monkeypatch.setattr(log, "_JOURNALS", ())
+    monkeypatch.setattr(log_methods, "JOURNALS", ())
     monkeypatch.setenv("NETDATA_SYSTEMD_JOURNAL_PATH", str(tmp_path / "none"))
     log.write(log.ERROR, "here")
     assert "ERROR : here" in capfd.readouterr().err

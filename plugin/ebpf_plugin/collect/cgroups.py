@@ -214,7 +214,20 @@ def _describe(place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return id or "other", name or "other", (("cgroup", name or "other"),)
 
 
-def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = procfs.mount_at) -> tuple[str, tuple[str, ...]]:
+def mount_at(path: str) -> int | None:
+    """The id (as in /proc/self/mountinfo) of the mount that a path leads to; None if there is no such path."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        text = procfs.read("/proc/self/fdinfo/%d" % descriptor)
+    finally:
+        os.close(descriptor)
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("mnt_id:")), None)
+
+
+def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) -> tuple[str, tuple[str, ...]]:
     """(where cgroup2 is or "", where it is hidden under another mount), by the text of /proc/self/mountinfo.
 
     at(path) is the id of the mount that a path leads to. A mount of the whole tree is taken before one of a part of it.

@@ -16,19 +16,6 @@ def read(path: str) -> str:
         return ""
 
 
-def mount_at(path: str) -> int | None:
-    """The id (as in /proc/self/mountinfo) of the mount that a path leads to; None if there is no such path."""
-    try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        text = read("/proc/self/fdinfo/%d" % descriptor)
-    finally:
-        os.close(descriptor)
-    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("mnt_id:")), None)
-
-
 def first_cpu() -> int:
     """The lowest number of a CPU that is online."""
     return int(read("/sys/devices/system/cpu/online").replace("-", ",").split(",")[0])

@@ -43,10 +43,3 @@ def test_command_lines(monkeypatch):
     Proc(monkeypatch, {"7/cmdline": b"java\0-jar\0", "8/cmdline": b"x" * 99999})
     assert procfs.command_line(7) == b"java\0-jar\0" and procfs.command_line(9) is None
     assert len(procfs.command_line(8)) == 16384
-
-
-def test_the_mount_that_a_path_leads_to(tmp_path):
-    mounts = dict(reversed(line.split()[0:5:4]) for line in procfs.read("/proc/self/mountinfo").splitlines())
-    assert procfs.mount_at("/proc") == int(mounts["/proc"])
-    assert procfs.mount_at("/proc/self/") == int(mounts["/proc"])
-    assert procfs.mount_at(str(tmp_path / "nothing")) is None
