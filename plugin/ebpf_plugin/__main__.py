@@ -1,18 +1,13 @@
 """The command: from argv, environment and ebpf.conf to what it was asked for."""
 from __future__ import annotations
 
-import _signal
+import os
+from typing import Sequence
 
-# Signals wait until lifecycle.py can answer: an import that one interrupts ends in a traceback.
-_signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
-
-import os  # noqa: E402
-from typing import Sequence  # noqa: E402
-
-from . import lifecycle  # noqa: E402
-from .commands import arguments  # noqa: E402
-from .kernel import privileges  # noqa: E402
-from .load import plan  # noqa: E402
+from . import lifecycle
+from .commands import arguments
+from .kernel import privileges
+from .load import plan
 
 
 def main(argv: Sequence[str] | None = None) -> None:

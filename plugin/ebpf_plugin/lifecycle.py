@@ -54,6 +54,10 @@ def end_with(main: Callable[[], int | None]) -> None:
         leaving.append(True)
     except Stop as stopped:
         status = stopped.status
+    except BaseException:
+        if not leaving:
+            raise
+        # Python makes another exception of one in some places, as in __set_name__() until 3.11
     exit_now(status)
 
 

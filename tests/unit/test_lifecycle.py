@@ -83,6 +83,15 @@ def place():
     if os.fork() == 0:
         os._exit(0)
 """,
+    "__set_name__": """
+class Attribute:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), number)
+        time.sleep(0.1)
+def place():
+    class Owner:
+        attribute = Attribute()
+""",
     "callback of the collector of garbage": """
 def place():
     gc.callbacks.append(lambda *_: gc.callbacks.clear() or os.kill(os.getpid(), number))
