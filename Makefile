@@ -8,10 +8,10 @@ PYTEST = $(SUDO) $(PYTHON) -m pytest
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## install what is missing and show the machine live (Ctrl-C ends)
+run: ## install what is missing and show the machine live (Ctrl-C ends); one tick in plain lines if stdout is no terminal
 	@tools/setup.sh run
 	@$(MAKE) -s bytecode
-	@$(SUDO) plugin/ebpf.plugin --debug
+	@if [ -t 1 ]; then set --; else set -- --once; fi; $(SUDO) plugin/ebpf.plugin --debug "$$@"
 
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in virtual machines
 	@tools/setup.sh test
@@ -46,7 +46,7 @@ test-kernel: test-counting test-lifecycle test-faults ## the same on one of them
 # Guests for parts of it that can run side by side: much of it is waiting.
 COUNTING = $(patsubst %,tests/kernel/test_%.py,\
   counts network_counts network_workloads filtered_traffic iperf application_counts application_slots cgroup_counts)
-LIFECYCLE = $(patsubst %,tests/kernel/test_%.py,plugin_process compiling restricted_machines)
+LIFECYCLE = $(patsubst %,tests/kernel/test_%.py,plugin_process compiling restricted_machines sighup)
 FAULTS = $(filter-out $(COUNTING) $(LIFECYCLE) tests/kernel/test_lockdown.py,$(wildcard tests/kernel/test_*.py))
 GUEST_TESTS = tools/vm/vm.py run --release $(KERNEL) --timeout 3600 $(BOOT) -- $(GUEST) python3 -m pytest -q -rs $(SOME)
 

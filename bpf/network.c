@@ -110,6 +110,24 @@ inline_int accepted(struct peer *peer, u32 row)
 	return IS_OTHERS(peer) ? 0 : network_add(NO_ROW, ACCEPTS);
 }
 
+/* Of a socket that is connected to itself both ends are the same. It opens simultaneously (RFC 9293, 3.5), so it goes through
+ * SYN_RECV as well, but nobody accepts it. */
+inline_int is_its_own_peer(u64 sk, struct peer *peer)
+{
+	u32 own[4] = {}, v4 = 0;
+
+	if (peer->local_port != peer->remote_port)
+		return 0;
+	if (peer->family == AF_INET6) {
+		bpf_probe_read_kernel(own, sizeof(own), (void *)(sk + SKC_V6_RCV_SADDR));
+	} else {
+		bpf_probe_read_kernel(&v4, sizeof(v4), (void *)(sk + SKC_RCV_SADDR));
+		map_v4(own, v4);
+	}
+	return own[0] == peer->address[0] && own[1] == peer->address[1] && own[2] == peer->address[2] &&
+	       own[3] == peer->address[3];
+}
+
 /* inet_sock_set_state(sk, oldstate, newstate), since 4.16; states as in include/net/tcp_states.h */
 enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, LISTEN = 10 };
 inline_int changed_state(u64 sk, int old, int new)
@@ -125,7 +143,7 @@ inline_int changed_state(u64 sk, int old, int new)
 		return connecting(sk, &peer);
 	if (new == LISTEN)
 		return serve(&peer, IPPROTO_TCP, ROW_OF_CURRENT);
-	return old == SYN_RECV ? accepted(&peer, NO_ROW) : opened_by_us(&peer);
+	return old == SYN_RECV && !is_its_own_peer(sk, &peer) ? accepted(&peer, NO_ROW) : opened_by_us(&peer);
 }
 ON_RAW(inet_sock_set_state, changed_state(arg0, arg1, arg2))
 

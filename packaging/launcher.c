@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -150,6 +151,7 @@ static char **clean_environment(void)
 int main(int argc, char **argv)
 {
 	char **command = calloc(argc + 4, sizeof(*command));
+	sigset_t signals;
 
 	if (!command)
 		fail("no memory");
@@ -163,6 +165,12 @@ int main(int argc, char **argv)
 	command[2] = PROGRAM;
 	for (int i = 1; i < argc; i++)
 		command[i + 2] = argv[i];
+	/* Python answers a signal that comes while it begins with a traceback. The program lets them through when it can answer. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	execve(PYTHON, command, clean_environment());
 	fail("cannot start %s: %m", PYTHON);
 }

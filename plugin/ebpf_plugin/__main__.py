@@ -13,13 +13,13 @@ from .load import plan
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Ends the process; the exit status is 2 for a mistake in the arguments."""
+    lifecycle.end_with(lambda: command(argv))
+
+
+def command(argv: Sequence[str] | None) -> int:
+    """Do what the arguments ask for. Returns the exit status; raises lifecycle.Stop."""
     args = arguments.parse(argv)
-    lifecycle.on_signals()
-    try:
-        status = _other_command(args) if args.command else _plugin(args)
-    except lifecycle.Stop as stop:
-        status = stop.status
-    lifecycle.exit_now(status)
+    return _other_command(args) if args.command else _plugin(args)
 
 
 def _plugin(args: argparse.Namespace) -> int:

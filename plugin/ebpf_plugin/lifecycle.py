@@ -3,13 +3,16 @@ from __future__ import annotations
 
 import os
 import _signal as signal  # signal itself takes half a megabyte, to make enums of numbers
+import sys
 
 from .kernel import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, Callable, NoReturn
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+AGAIN = 0.01  # seconds
 
 
 class Stop(BaseException):
@@ -23,15 +26,60 @@ class Stop(BaseException):
         self.status = status
 
 
-def on_signals() -> None:
-    """From now on SIGTERM, SIGINT and SIGHUP raise Stop, once: the way out is not interrupted again."""
-    def stop(_number: int, _frame: object) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stop
+def end_with(main: Callable[[], int | None]) -> None:
+    """Run main() and end the process with the status that it returns. SIGTERM, SIGINT and SIGHUP raise Stop in it, once: the
+    way out is not interrupted again. The signals may be blocked before."""
+    leaving: list[bool] = []
 
-    for each in SIGNALS:
-        signal.signal(each, stop)
+    def stop(_number: int, _frame: Any) -> None:
+        if not leaving:
+            leaving.append(True)
+            raise Stop
+
+    def raise_again(unraisable: Any) -> None:
+        """Python lets no exception out of some places (a finalizer, what is called at a fork), and only prints it."""
+        if issubclass(unraisable.exc_type, Stop):
+            leaving.clear()
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    status = 0
+    try:
+        sys.unraisablehook = raise_again
+        for each in (*SIGNALS, signal.SIGALRM):
+            signal.signal(each, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        status = main() or 0
+        leaving.append(True)
+    except Stop as stopped:
+        status = stopped.status
+    except BaseException:
+        if not leaving:
+            raise
+        # Python makes another exception of one in some places, as in __set_name__() until 3.11
+    exit_now(status)
+
+
+def hangups() -> list[bool]:
+    """From now on SIGHUP does not end the process: it adds to this list."""
+    came: list[bool] = []
+    signal.signal(signal.SIGHUP, lambda _number, _frame: came.append(True))
+    return came
+
+
+def fork() -> int:
+    """os.fork(), with SIGNALS blocked in the child: what it does about them is its own decision, and a signal of the parent
+    is not raised in both. Raises OSError."""
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        child = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        raise
+    if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+    return child
 
 
 def exit_now(status: int) -> NoReturn:

@@ -5,6 +5,8 @@ The collector matches with this at every tick: it imports nothing, and what is p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import AnyStr
+
     Pieces = tuple[str, ...]
     Patterns = tuple[tuple[Pieces, ...], tuple[Pieces, ...]]
 
@@ -33,13 +35,16 @@ def passes(patterns: "Patterns", name: str) -> bool:
     """
     positive, negative = patterns
     name = name.casefold()
-    if any(_matches(pieces, name) for pieces in negative):
+    if any(matches(pieces, name) for pieces in negative):
         return False
-    return not positive or any(_matches(pieces, name) for pieces in positive)
+    return not positive or any(matches(pieces, name) for pieces in positive)
 
 
-def _matches(pieces: "Pieces", name: str) -> bool:
-    """Each piece at the first place that it can have: if any choice of places fits, this one does, without going back."""
+def matches(pieces: "tuple[AnyStr, ...]", name: "AnyStr") -> bool:
+    """Whether the whole of `name` is the pieces in turn, with anything between them. All are str, or all bytes.
+
+    Each piece is looked for at the first place that it can have: if any choice of places fits, this one does.
+    """
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:
         return name == first

@@ -105,6 +105,24 @@ def test_a_changed_configuration_holds_after_a_restart(system):
         system.file("/etc/netdata/ebpf.conf").unlink()
 
 
+def test_sighup_takes_a_changed_configuration_over_or_starts_anew(system, tmp_path):
+    agent = Agent(system)
+    with agent.collecting_when_started():
+        plugin = agent.plugin()
+        before = agent.collected()["file_descriptor.close"]
+        w.run(CLOSES, COMM, 53, tmp_path)
+        agent.write(agent.config + "/ebpf.conf", "[network viewer]\n    maximum dimensions = 7\n")
+        os.kill(plugin, signal.SIGHUP)
+        agent.until("what was read again", lambda: "taken over: maximum dimensions" in agent.log())
+        w.run(CLOSES, COMM, 53, tmp_path)
+        agent.until("106 closes", lambda: agent.collected()["file_descriptor.close"] == before + 106)
+        assert agent.plugin() == plugin
+        agent.write(agent.config + "/ebpf.conf", "[global]\n    ebpf load mode = return\n")
+        os.kill(plugin, signal.SIGHUP)
+        agent.until("the charts of errors", lambda: "ebpf.file_error" in agent.charts())
+        assert agent.plugin() != plugin
+
+
 HOSTILE = ["'\"\\\n\x1b[2J", "DISABLE\nEXIT\nBEGIN x.y", "\udcff\udcfe %s%n", "CLABEL a b", "= , ; | !*", "é\u202e漢\x00"[:3]]
 
 
@@ -132,7 +150,7 @@ def test_hostile_names_do_no_harm(system, tmp_path):
             agent.until("53 closes", lambda: agent.collected()["file_descriptor.close"] == before + 53)
             assert agent.plugin() == plugin
             lines = [line for line in agent.log().splitlines() if "ebpf.conf" in line]
-            assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: ebpf.plugin ERROR : ", line) for line in lines)
+            assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: ebpf.plugin WARNING : ", line) for line in lines)
             assert max(map(len, lines)) < 16000
     finally:
         for child in children:

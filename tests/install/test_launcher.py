@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -19,7 +20,7 @@ REPORT = """
 import json, os, sys
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 names = {"Uid": status["Uid"].split(), "NoNewPrivs": int(status["NoNewPrivs"])}
-names.update({name: int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")})
+names.update({name: int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk")})
 names.update(argv=sys.argv, environment=dict(os.environ), isolated=sys.flags.isolated, executable=sys.executable)
 print(json.dumps(names))
 """
@@ -127,3 +128,10 @@ def test_the_table_of_capabilities_is_the_same_everywhere():
     # what Debian's service has already is not in the drop-in; what only older kernels take is not granted to a service
     drop_in = (root / "packaging/ebpf-plugin.conf").read_text()
     assert "\nCapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_RESOURCE\n" in drop_in
+
+
+def test_signals_wait_for_the_program(launcher):
+    """Python answers one that comes while it begins with a traceback."""
+    blocked = said(launcher)["SigBlk"]
+    assert [number for number in range(1, 32) if blocked >> number - 1 & 1] == [
+        signal.SIGHUP, signal.SIGINT, signal.SIGTERM]

@@ -1,10 +1,11 @@
 """N events of a process in a unit add exactly N to the unit's dimension, and `other` has the rest of the host."""
 import os
 import subprocess
+import sys
 
 from harness.attached import COMM, STOCK_KERNEL
 from harness.exact_counts import assert_counts
-from harness.plugin_process import Plugin
+from harness.plugin_process import PLUGIN, Plugin
 import pytest
 from workloads import syscalls
 
@@ -18,7 +19,7 @@ UNIT = "ebpf-test-%d" % os.getpid()
 @pytest.fixture
 def unit(tmp_path):
     """The directory of a unit's control group as systemd makes it, with another one below."""
-    mount, mounted = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts")), ""
+    mount, mounted = cgroups.mount_of_version_2(procfs.read("/proc/self/mountinfo"))[0], ""
     if not mount:
         mount = mounted = str(tmp_path / "cgroup2")
         os.mkdir(mount)
@@ -90,3 +91,20 @@ def test_a_container_has_charts_of_its_own(unit, tmp_path):
         grown = {name: host_after[name] - host[name] for name in ("file_closed." + UNIT, "file_descriptor.close")}
         assert_counts(grown, {name: N for name in grown}, "auto", "entry")
         assert "CLABEL cgroup_path '/lxc.payload.%s' 1" % UNIT in plugin.lines
+
+
+MOUNT_OVER_MOUNT = """
+mount -t tmpfs none {0} && mkdir {0}/unified && mount -t cgroup2 none {0}/unified && mount -t cgroup2 none {0} &&
+exec {1} -I -c 'import sys; sys.path.insert(0, sys.argv[1])
+from ebpf_plugin.collect import cgroups
+from ebpf_plugin.kernel import procfs
+ours = "".join(line for line in open("/proc/self/mountinfo") if sys.argv[2] in line)
+print(cgroups.mount_of_version_2(ours))' {2} {0}
+"""
+
+
+def test_of_two_mounts_the_one_that_can_be_seen_is_taken(tmp_path):
+    """The first is below a place on which the second is mounted."""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", MOUNT_OVER_MOUNT.format(
+        tmp_path, sys.executable, os.path.dirname(PLUGIN))], capture_output=True, text=True, check=False)
+    assert done.stdout == "%r\n" % ((str(tmp_path), (str(tmp_path / "unified"),)),), done.stderr

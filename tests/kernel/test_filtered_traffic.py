@@ -21,7 +21,7 @@ def viewer_of(tmp_path, text):
     """The network viewer's settings of these lines of ebpf.conf."""
     path = tmp_path / "ebpf.conf"
     path.write_text("[network viewer]\n" + text)
-    settings, messages = ebpf_conf.load([str(path)])
+    settings, messages = ebpf_conf.load([str(path)])[:2]
     viewer, more_messages = network_viewer.settle(settings, {}, "")
     assert messages + more_messages == []
     return viewer

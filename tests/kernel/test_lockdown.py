@@ -22,7 +22,7 @@ def test_the_plugin_finds_the_lockdown():
 
 @in_both_modes
 def test_hooks_that_read_no_kernel_memory_are_attached(mode):
-    checked = run("--check", *FLAGS[mode])
+    checked = run("--check", "-v", *FLAGS[mode])
     found = methods(checked)
     # applications are not tried
     assert set(found) == every_hook(mode, [group for group in DEFAULT_GROUPS if group.name != "apps"])
@@ -43,7 +43,7 @@ def test_hooks_that_read_no_kernel_memory_are_attached(mode):
 @pytest.mark.skipif(not STOCK_KERNEL, reason="this machine's ftrace is not ours to switch off")
 def test_without_trampolines_only_tracepoints_that_read_nothing_remain(mode):
     with without_ftrace():
-        checked = run("--check", *FLAGS[mode])
+        checked = run("--check", "-v", *FLAGS[mode])
         assert_script_predicts(checked, mode)
     assert {hook for hook, method in methods(checked).items() if method != "NOT"} == {
                                              "clone", "exit", "release", "tcp_close"}

@@ -1,6 +1,8 @@
 """The plugin as a process: what it prints on a real kernel, how it ends, and that it leaves nothing in the kernel."""
 import errno
+import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -203,10 +205,37 @@ def test_check_shows_every_chart_and_show_bpf_the_programs(clean_kernel):
     checked = subprocess.run([PLUGIN, "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert checked.returncode == 0
     assert "NOT SHOWN" not in checked.stdout
+    assert re.match(r"(all )?\d+ hooks.*; nothing is missing\n", checked.stdout)
+    assert max(map(len, checked.stdout.splitlines())) < 160 and len(checked.stdout.splitlines()) < 40
     shown = subprocess.run([PLUGIN, "--show-bpf", "-r"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
     assert " * RETURN_MODE = 1\n" in shown.stdout
     assert "ON_SYS_EXIT(close, " in shown.stdout
+
+
+@pytest.mark.parametrize("term, plain", [("dumb", True), ("xterm", False)])
+def test_every_terminal_is_shown_a_tick(clean_kernel, term, plain):
+    ours, theirs = pty.openpty()
+    shown = b""
+    environment = {**os.environ, "TERM": term}
+    with subprocess.Popen([PLUGIN, "--debug", "--once", *FEW_GROUPS], stdout=theirs, env=environment) as plugin:
+        os.close(theirs)
+        try:
+            while True:
+                shown += os.read(ours, 1 << 16)
+        except OSError as error:
+            assert error.errno == errno.EIO  # the other end is closed
+        finally:
+            os.close(ours)
+    assert plugin.returncode == 0
+    assert re.search(rb"file_descriptor +open", shown)
+    assert (b"\x1b" not in shown) == plain
+
+
+def test_a_header_in_the_working_directory_is_not_compiled(clean_kernel, tmp_path):
+    (tmp_path / "hooks.h").write_text("#error this is not ours\n")
+    with Plugin("1", *FEW_GROUPS, cwd=tmp_path) as plugin:
+        plugin.read_ticks(1)
 
 
 def test_the_plugin_runs_with_a_bad_configuration_and_reports_it(clean_kernel, tmp_path):

@@ -37,7 +37,7 @@ mostly_in_return_mode = pytest.mark.parametrize("mode", [pytest.param("entry", m
     ids=["full", *("no BTF, %s, %s" % (more, mode) for more in ("no tracefs", "tracefs read-only") for mode in MODES)])
 def test_check_kernel_config_predicts_the_hooks(before, mode):
     """Without a writable tracefs there are no probes at returns, which return mode needs without trampolines."""
-    checked = run("--check", *FLAGS[mode], before=before)
+    checked = run("--check", "-v", *FLAGS[mode], before=before)
     predicted = assert_script_predicts(checked, mode, before)
     if before == "true" and STOCK_KERNEL:
         assert predicted == ""
@@ -50,7 +50,7 @@ def test_check_kernel_config_predicts_the_hooks(before, mode):
 def test_without_ftrace_tracepoints_remain(before, mode):
     """Those of system calls and the kernel's own."""
     with without_ftrace():
-        checked = run("--check", *FLAGS[mode], before=before)
+        checked = run("--check", "-v", *FLAGS[mode], before=before)
         predicted = assert_script_predicts(checked, mode, before)
     assert set(methods(checked).values()) <= {"tracepoint", "NOT"}
     assert "ftrace is off: sysctl kernel.ftrace_enabled=1" in checked.stdout
@@ -60,7 +60,7 @@ def test_without_ftrace_tracepoints_remain(before, mode):
 @mostly_in_return_mode
 def test_without_btf_only_network_and_applications_are_lost(mode):
     """They read structures. The other groups use probes and tracepoints."""
-    checked = run("--check", *FLAGS[mode], before=NO_BTF)
+    checked = run("--check", "-v", *FLAGS[mode], before=NO_BTF)
     assert set(methods(checked)) == every_hook(mode, GROUPS_BY_COMM)
     assert set(methods(checked).values()) <= {"probe", "tracepoint"}
     assert checked.returncode == 1
@@ -73,7 +73,7 @@ def test_without_btf_only_network_and_applications_are_lost(mode):
     done = run("--once", *FLAGS[mode], before=NO_BTF)
     assert done.returncode == 0
     assert charts(done) == every_chart(mode, GROUPS_BY_COMM)
-    assert [line.partition("ERROR : ")[2].partition(" (")[0] for line in done.stderr.splitlines()] == [
+    assert [line.partition(" : ")[2].partition(" (")[0] for line in done.stderr.splitlines()] == [
         "%s: not loaded: no BTF: /sys/kernel/btf/vmlinux is missing" % group for group in ("network", "apps")]
     assert run("-p", "-g", "--check", *FLAGS[mode], before=NO_BTF).returncode == 0
 
@@ -81,7 +81,7 @@ def test_without_btf_only_network_and_applications_are_lost(mode):
 @mostly_in_entry_mode
 def test_without_tracefs_each_lost_hook_is_reported_once(mode):
     """Trampolines do not need it; tracepoints of system calls and probes at returns do."""
-    checked = run("--check", *FLAGS[mode], before=NO_TRACEFS)
+    checked = run("--check", "-v", *FLAGS[mode], before=NO_TRACEFS)
     found = methods(checked)
     assert set(found) == every_hook(mode)
     assert "tracefs   no: tracefs is not mounted: mount -t tracefs" in checked.stdout
@@ -114,7 +114,12 @@ def as_nobody(*kept):
 
 
 def test_without_capabilities_one_line_names_them(plugin_readable_by_all):
-    for arguments in (("1",), ("--check",), ("--debug", "--once")):
+    checked = run("--check", command=as_nobody(), plugin=plugin_readable_by_all)
+    assert (checked.returncode, checked.stderr) == (1, "")
+    assert re.match("nothing can be counted here: .*missing capability CAP_BPF and CAP_PERFMON; run as root or grant them",
+                    checked.stdout)
+    assert "\nkernel    " in checked.stdout and "\nBTF       " in checked.stdout
+    for arguments in (("1",), ("--debug", "--once")):
         done = run(*arguments, command=as_nobody(), plugin=plugin_readable_by_all)
         assert done.returncode == 1
         assert done.stdout == ("DISABLE\n" if arguments == ("1",) else "")
@@ -142,7 +147,7 @@ def test_cap_bpf_and_perfmon_suffice_for_trampolines(plugin_readable_by_all, mod
     """They suffice for raw tracepoints, too; other tracepoints have ids that only root can read. Before 5.11 maps are
     charged to RLIMIT_MEMLOCK, and CAP_SYS_RESOURCE is needed to raise it."""
     nobody = as_nobody("bpf", "perfmon", "sys_resource")
-    checked = run("--check", *FLAGS[mode], command=nobody, plugin=plugin_readable_by_all)
+    checked = run("--check", "-v", *FLAGS[mode], command=nobody, plugin=plugin_readable_by_all)
     found = methods(checked)
     assert set(found) == every_hook(mode)
     assert found["clone"] == found["exit"] == "tracepoint"

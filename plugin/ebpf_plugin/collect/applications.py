@@ -18,7 +18,7 @@ from .application_matcher import Matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping
+    from typing import Any, Iterable, Mapping
 
     from .collector import Sample, Values
     from .rows import Counters, RowSet
@@ -30,6 +30,7 @@ ROW_SLOTS = 4096  # entries of the map row_slots
 DECISION = struct.Struct("=II")  # struct decision: row, ask
 ROW_STAYS = 0xffffffff
 MAX_QUESTIONS = 1024  # entries of the map apps_asked
+MAX_NAMES = 4096  # of the map apps_names
 MAX_PER_TICK = 200  # questions that are answered in one tick; the others wait
 RESCAN_TICKS = 30  # between two looks at every process
 TRIES = 3  # to decide about a process that changes its name all the time
@@ -101,6 +102,13 @@ class ProcessTable:
             self._slots[pid % ROW_SLOTS] = 0
 
 
+def teach(names: int, matcher: Matcher) -> None:
+    """Enter the names that stand in the file into the map apps_names, whose descriptor this is. Raises OSError."""
+    for certain, seeds in zip((True, False), matcher.seeds()):
+        for name, group in seeds.items():
+            bpf.map_update(names, COMM.pack(name), decision(group, certain))
+
+
 class Applications:
     """state: {"rules", "names", "ids": of apps_groups.Groups, "tables": {name: descriptor}, "charts": packed, of
     select_application_charts(), "processes": entries of the map applications}. readers: {group: Counters}."""
@@ -124,6 +132,18 @@ class Applications:
     def _describe(self, row: int) -> tuple[str, str, tuple[tuple[str, str], ...]]:
         id, name = self._ids[row], self._names[row]
         return id, "" if name == id else name, (("application", name),)
+
+    def take_over(self, wanted: dict[str, Any], changed: set[str], processes: Iterable[tuple[int, int]]) -> None:
+        """Place processes by other patterns, if they have changed (commands/reread.py). processes: pid and row of each."""
+        if "patterns of applications" not in changed:
+            return
+        self._matcher = Matcher(wanted["patterns of applications"])
+        for name, _ in list(HashMap(self._maps["apps_names"], COMM.size, DECISION.format, MAX_NAMES).rows()):
+            bpf.map_delete(self._maps["apps_names"], name)
+        teach(self._maps["apps_names"], self._matcher)
+        for pid, row in processes:
+            if self._process_table.move(pid, row, 0):
+                self._row_set.add(row)
 
     def read(self) -> None:
         """Only try whether all that is done here is allowed. Raises OSError."""
@@ -202,7 +222,7 @@ class Applications:
 
     def _sweep(self) -> None:
         """Take processes that are gone out of the table, which is full."""
-        log.once(log.ERROR, "the table of %d processes is full: what is not in it counts as `other` "
+        log.once(log.WARNING, "the table of %d processes is full: what is not in it counts as `other` "
                  "([global] pid table size)" % self._processes)
         if self._ticks < self._next_sweep:
             return

@@ -11,7 +11,7 @@ import os
 import struct
 
 from .. import cgroup_names, log
-from ..kernel import bpf
+from ..kernel import bpf, procfs
 from ..kernel.maps import HashMap
 from ..model import declared
 from ..series.charts import RowCharts
@@ -36,6 +36,7 @@ DIRECTORIES = 20000  # at most that are looked through
 REMEMBERED = 1000  # names that have gone and may come back
 IN_CONTAINERS = 25000  # what their charts' priorities are more: behind those of the agent, which begin at 40000
 RESCAN_TICKS = 30  # ticks between two looks for those that have gone
+ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))  # of /proc/self/mountinfo
 
 
 class Cgroups:
@@ -110,7 +111,8 @@ class Cgroups:
             if self._ticks % RESCAN_TICKS == 0:
                 self._rescan()
         except OSError as error:
-            log.once(log.ERROR, "cannot place control groups: %s; they count as `other`" % error.strerror)
+            log.once(log.ERROR, "cannot place control groups: %s: %s; they count as `other`" % (
+                error.filename or "the kernel's map of them", error.strerror))
         read = {group for group, values in counters.items() if values is not None}
         sample: Sample = [chart for group, charts in self._charts if group in read for chart in charts.values()]
         if self._containers is not None:
@@ -124,7 +126,7 @@ class Cgroups:
         for number in asked:
             place, labels = cgroup_names.place_of(paths.get(number, ""))
             if place not in self._rows and not self._free:
-                log.once(log.ERROR, "more than %d units and containers: the others count as `other`" % (ROWS - 1))
+                log.once(log.WARNING, "more than %d units and containers: the others count as `other`" % (ROWS - 1))
                 place = cgroup_names.OTHER
             row = self._rows[place] if place in self._rows else self._free[-1]
             try:
@@ -133,7 +135,7 @@ class Cgroups:
                 if error.errno != errno.E2BIG:
                     raise
                 self._is_full = True
-                log.once(log.ERROR, "more than %d control groups: the others count as `other`" % KNOWN)
+                log.once(log.WARNING, "more than %d control groups: the others count as `other`" % KNOWN)
                 return
             if place not in self._rows:
                 row = self._free.pop()
@@ -212,7 +214,34 @@ def _describe(place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return id or "other", name or "other", (("cgroup", name or "other"),)
 
 
-def mount_of_version_2(mounts: str) -> str:
-    """Where cgroup2 is, by the text of /proc/self/mounts; "" if nowhere."""
-    lines = [line.split() for line in mounts.splitlines()]
-    return next((words[1].replace("\\040", " ") for words in lines if len(words) > 2 and words[2] == "cgroup2"), "")
+def mount_at(path: str) -> int | None:
+    """The id (as in /proc/self/mountinfo) of the mount that a path leads to; None if there is no such path."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        text = procfs.read("/proc/self/fdinfo/%d" % descriptor)
+    finally:
+        os.close(descriptor)
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("mnt_id:")), None)
+
+
+def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) -> tuple[str, tuple[str, ...]]:
+    """(where cgroup2 is or "", where it is hidden under another mount), by the text of /proc/self/mountinfo.
+
+    at(path) is the id of the mount that a path leads to. A mount of the whole tree is taken before one of a part of it.
+    """
+    seen, hidden = [], []
+    for line in mounts.splitlines():
+        words, _, kind = line.partition(" - ")
+        fields = words.split()
+        if kind.split()[:1] == ["cgroup2"] and len(fields) > 5:
+            path = fields[4]
+            for escaped, character in ESCAPES:
+                path = path.replace(escaped, character)
+            if str(at(path)) == fields[0]:
+                seen.append((fields[3] != "/", path))
+            else:
+                hidden.append(path)
+    return min(seen, key=lambda mount: mount[0])[1] if seen else "", tuple(hidden)

@@ -112,6 +112,21 @@ class Connections:
         return ("%d_%s_%s" % (port, protocol, text.replace(":", "-")), "",
                 (("service", service), ("protocol", protocol), ("address", text)))
 
+    def take_over(self, wanted: dict[str, Any], _changed: set[str], _processes: Any) -> None:
+        """Show what the configuration says now (commands/reread.py)."""
+        self._services = dict(wanted["names of services"])
+        if not wanted["resolve hostnames"]:
+            self._resolver = None
+        elif self._resolver is None:
+            from .resolver import of_system
+            self._resolver = of_system(wanted["hostnames"])
+        else:
+            self._resolver.show(wanted["hostnames"])
+        for direction in self._directions.values():
+            direction.resize(wanted["maximum dimensions"])
+            direction.table.relabel()
+            self._name_all(direction)
+
     def read(self) -> None:
         """Only read, to try whether that is allowed. Raises OSError."""
         for _ in self._map.rows():

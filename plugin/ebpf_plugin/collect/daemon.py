@@ -13,7 +13,7 @@ import sys
 import time
 
 from . import ticker
-from .. import lifecycle
+from .. import lifecycle, log
 from ..kernel import privileges, process
 from ..model import declared
 from ..outputs import netdata
@@ -53,17 +53,13 @@ def execute(state: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 def main(page: int) -> None:
     """The beginning of the new program; `page` is the descriptor of the state."""
-    lifecycle.on_signals()
-    process.set_name("ebpf.plugin")
-    status = 0
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, lifecycle.SIGNALS)
+    def collect() -> None:
+        process.set_name("ebpf.plugin")
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
         run(state, netdata.Netdata(state["every"], declared.unpack(state["charts"])))
-    except lifecycle.Stop as stop:
-        status = stop.status
-    lifecycle.exit_now(status)
+
+    lifecycle.end_with(collect)
 
 
 def run(state: dict[str, Any], output: Output) -> None:
@@ -72,8 +68,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants,
-    "statistics": what ProgramCharts wants, or None, "internals": what Internals wants, or None}
+    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants, "statistics": what ProgramCharts wants,
+    or None, "internals": what Internals wants, or None, "reload": what Reload wants, or None: then SIGHUP raises Stop, too}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -90,7 +86,8 @@ def run(state: dict[str, Any], output: Output) -> None:
         from ..internals.source import Internals
         sources = (*sources, Internals(state["internals"], pulse, missed.counts, _connections(sources)))
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
-    collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
+    refresh = _reloading(state["reload"], sources, row_set.refresh) if state["reload"] else row_set.refresh
+    collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, refresh)
     gc.freeze()
     with output:
         tick(collector, output, pulse, state["ticks"], missed.tell)
@@ -99,6 +96,29 @@ def run(state: dict[str, Any], output: Output) -> None:
 def _connections(sources: tuple[Source, ...]) -> Any:
     """The source that has connections, None if there is none."""
     return next((source for source in sources if hasattr(source, "rows_in_other")), None)
+
+
+def _reloading(state: dict[str, Any], sources: tuple[Source, ...], refresh: Callable[[], None]) -> Callable[[], None]:
+    """`refresh`, and before it what SIGHUP asks for: to read the configuration again."""
+    came = lifecycle.hangups()
+    running: list[Any] = []
+
+    def refresh_and_reload() -> None:
+        if came or running:
+            from .. import reload
+            try:
+                if came and not running:
+                    came.clear()
+                    running.append(reload.Reload(state))
+                found = running[0].answer()
+                if found is not None:
+                    running.pop().take_over(found, sources)
+            except (OSError, reload.Failed) as error:
+                running.clear()
+                log.write(log.ERROR, "cannot read the configuration again: %s; the previous one holds" % error)
+        refresh()
+
+    return refresh_and_reload
 
 
 def _try(sources: tuple[Source, ...]) -> None:
@@ -119,9 +139,8 @@ def _sources(state: dict[str, Any], readers: dict[str, Counters], row_set: RowSe
         from .connections import Connections
         resolver = None
         if state["connections"]["hosts"]:
-            from .resolver import RES_OPTIONS, Resolver
-            os.environ.setdefault("RES_OPTIONS", RES_OPTIONS)
-            resolver = Resolver(state["connections"]["hostnames"], time.monotonic)
+            from .resolver import of_system
+            resolver = of_system(state["connections"]["hostnames"])
         sources.append(Connections(state["connections"], resolver))
     if state.get("statistics"):
         from ..programs.charts import ProgramCharts

@@ -53,7 +53,7 @@ class MissedEvents:
         self.total = sum(counts.values())
         for name, count in counts.items():
             if count:
-                log.once(log.ERROR, "%s has missed %d events so far: its counts are too low by that" % (name, count), name)
+                log.once(log.WARNING, "%s has missed %d events so far: its counts are too low by that" % (name, count), name)
 
 
 def _read(profile: int) -> bytes:

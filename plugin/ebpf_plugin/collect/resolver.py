@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from _socket import NI_NAMEREQD, gaierror, getnameinfo
 import _thread
+import os
+import time
 
 from .. import simple_patterns
 from .connections import text_of
@@ -16,6 +18,12 @@ WAITING = 256  # questions in the queue; more are asked when they come up again
 AGAIN = 600  # seconds after which an address without a name is asked for again
 # For glibc (resolv.conf(5)): one try at each server, with the least patience that is of use, instead of two of five seconds.
 RES_OPTIONS = "timeout:2 attempts:1"
+
+
+def of_system(hostnames: simple_patterns.Patterns) -> Resolver:
+    """One that asks the system's resolver, with little patience. `hostnames` as for Resolver."""
+    os.environ.setdefault("RES_OPTIONS", RES_OPTIONS)
+    return Resolver(hostnames, time.monotonic)
 
 
 class Resolver:
@@ -52,6 +60,10 @@ class Resolver:
         """Whether the address has a name that is not to be shown."""
         name, _ = self._known.get(address, (None, None))
         return name is not None and not simple_patterns.passes(self._hostnames, name)
+
+    def show(self, hostnames: simple_patterns.Patterns) -> None:
+        """Other names are shown from now on."""
+        self._hostnames = hostnames
 
     def take(self) -> bool:
         """Take what has been answered; whether that was anything: there is room for more questions then."""

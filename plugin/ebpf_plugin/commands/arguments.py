@@ -33,7 +33,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     elif command == CHARTS:
         args = _parser(CHARTS, "Say what each chart shows, and what a rise of it means.").parse_args(argv[1:])
     else:
-        command, args = "", _plugin().parse_args(argv)
+        command, args = "", _of_plugin(argv)
     args.command = command
     return args
 
@@ -75,15 +75,27 @@ def _plugin() -> argparse.ArgumentParser:
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
     add("--config", metavar="DIR", help="read ebpf.conf and apps_groups.conf of DIR instead of the user's")
     add("--check", action="store_true",
-        help="say what this kernel offers for each hook; exit 0 if every enabled group can run")
+        help="say what this kernel offers and which options hold (-v: for each hook); exit 0 if every enabled group can run")
+    add("--json", action="store_true", help="with --check: the same as JSON")
     add("--show-bpf", action="store_true", help="print the C text that would be compiled")
     add("-r", "--return", dest="returning", action="store_true", help="load mode return: errors are charted as well")
     add("-p", "--process", action="store_true", help="only files, VFS and processes")
     add("-n", "--net", action="store_true", help="only the network viewer: TCP, UDP, connections")
     add("-g", "--global", dest="no_apps", action="store_true", help="no charts per application")
     add("-a", "--all", action="store_true", help="everything")
-    add("-v", "--version", action="version", version="ebpf.plugin " + VERSION)
+    add("-v", dest="verbose", action="store_true", help="with --check: every detail; otherwise the same as --version")
+    add("--version", action="version", version="ebpf.plugin " + VERSION)
     return parser
+
+
+def _of_plugin(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _plugin()
+    args = parser.parse_args(argv)
+    if args.json and not args.check:
+        parser.error("--json goes with --check")
+    if args.verbose and not args.check:
+        parser.parse_args(["--version"])
+    return args
 
 
 def _positive(text: str) -> int:
@@ -92,14 +104,22 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def read(args: argparse.Namespace, environment: Mapping[str, str]) -> ebpf_conf.Found:
+    """What the files say."""
+    paths = [os.path.join(directory, ebpf_conf.NAME) for directory in directories.configuration(args.config, environment)]
+    found = ebpf_conf.load(paths, os.path.dirname(paths[0]))
+    if args.config and paths[0] not in found.files and not os.path.exists(paths[0]):
+        found.messages.append("%s:1: there is no such file; the stock configuration holds" % paths[0])
+    return found
+
+
 def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """The Settings of files and flags; what is wrong in the files is logged."""
-    paths = [os.path.join(directory, ebpf_conf.NAME) for directory in directories.configuration(args.config, environment)]
-    found, messages = ebpf_conf.load(paths)
-    if args.config and not os.path.exists(paths[0]):
-        messages.append("%s:1: there is no such file; the stock configuration holds" % paths[0])
+    found, messages, notice, _ = read(args, environment)
     for message in messages:
-        log.write(log.ERROR, message)
+        log.write(log.WARNING, message)
+    if notice:
+        log.write(log.NOTICE, notice)
     if args.returning:
         found = found._replace(mode="return")
     if args.all:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any, Sequence
 
+from . import reread
 from .. import log
 from ..collect import connections, daemon
 from ..config.options import ALL_PROGRAMS, NO_PROGRAMS
@@ -27,14 +28,18 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
     begun = time.monotonic()
     try:
         if not plan.groups:
-            raise loader.LoadFailed("no group is enabled: see [ebpf programs] of ebpf.conf, and the flags -p and -n")
+            raise loader.LoadFailed(
+                "no group is enabled: see [ebpf programs] of ebpf.conf, or of ebpf.d.conf, and the flags -p and -n")
         test = {name: os.environ.get("EBPF_PLUGIN_TEST_" + name.upper(), "") for name in ("comm", "netns")}
         loaded = loader.load(plan, test)
     except loader.LoadFailed as failure:
+        if args.check:
+            from . import check
+            return check.report(args, plan, None, str(failure))
         return _fail(args, str(failure))
     if args.check:
         from . import check
-        return check.report(plan.groups, plan.settings, loaded)
+        return check.report(args, plan, loaded, "")
     charts = select_charts(plan.groups, plan.settings.mode, loaded.hooks)
     _log_failures(loaded)
     if not charts:
@@ -46,7 +51,10 @@ def run(args: argparse.Namespace, plan: Plan) -> int:
         state["internals"] = internals.plan(plan.groups, plan.settings.mode, loaded, time.monotonic() - begun)
     if args.debug:
         from ..outputs import terminal
-        daemon.run(state, terminal.view(charts, loaded, plan.settings))
+        view = terminal.view(charts, loaded, plan.settings)
+        if args.ticks is None and not os.isatty(1):
+            log.write(log.INFO, "stdout is no terminal: plain lines at each tick until Ctrl-C; --once prints one tick")
+        daemon.run(state, view)
         return 0
     netdata.declare(charts, plan.settings.every)
     return daemon.execute(state, loaded.descriptors)
@@ -61,7 +69,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         "charts": declared.pack(charts), "ticks": args.ticks, "host": loaded.values["APP_ROWS"],
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
-        "connections": None, "apps": None, "cgroups": None, "statistics": None, "internals": None,
+        "connections": None, "apps": None, "cgroups": None, "statistics": None, "internals": None, "reload": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
@@ -82,6 +90,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
                             "tables": loaded.tables, "for_agent": not args.debug,
                             "charts": declared.pack(select_cgroup_charts(plan.groups, settings.mode, loaded.hooks))}
     state["plugin"] = _of_plugin(plan, loaded, state["apps"] is not None)
+    if not args.debug:  # a terminal that is closed sends SIGHUP as well
+        state["reload"] = reread.for_collector(plan, loaded.tables)
     return state
 
 
@@ -104,7 +114,7 @@ def _entries_of_flows(loaded: Loaded) -> int:
 def _fail(args: argparse.Namespace, reason: str) -> int:
     """A failure that trying again will not change: one line, and the agent is told not to start us again."""
     log.write(log.ERROR, reason)
-    if not (args.debug or args.check):
+    if not args.debug:
         netdata.write(netdata_protocol.DISABLE)
     return 1
 
@@ -117,9 +127,9 @@ def _log_failures(loaded: Loaded) -> None:
         missing = {name: "; ".join("%s: %s" % failed for failed in hook.failed)
                    for name, hook in hooks.items() if hook.method is None}
         if group == APPS.name and missing:
-            log.write(log.ERROR, "no charts of applications: %s: %s" % next(iter(missing.items())))
+            log.write(log.WARNING, "no charts of applications: %s: %s" % next(iter(missing.items())))
             continue
         for name, why in missing.items():
-            log.write(log.ERROR, "%s: %s is not shown: %s" % (group, name, why))
+            log.write(log.WARNING, "%s: %s is not shown: %s" % (group, name, why))
     for warning in loaded.warnings:
-        log.write(log.ERROR, warning)
+        log.write(log.WARNING, warning)

@@ -1,15 +1,20 @@
 """apps_groups.conf: which processes make up an application. Read at start; collect/application_matcher.py does the matching.
 
-The format is the agent's, and a line means what apps.plugin 1.37.1 takes it for, but for three accidents: there a quote that
-is not closed swallows lines that follow (in a comment, too), a pattern that another group has already drags the rest of its
-line into that group, and letters beyond ASCII are spaces. Nothing in a file stops the plugin: what is wrong becomes a
-message.
+The format is the agent's, and a line means what apps.plugin takes it for, 1.37.1 and 2.x, but for three accidents: there a
+quote that is not closed swallows lines that follow (in a comment, too), a pattern that another group has already drags the
+rest of its line into that group, and letters beyond ASCII are spaces. Nothing in a file stops the plugin: what is wrong
+becomes a message.
+
+Of 2.x are stars inside a pattern, and two kinds of lines that name no group. `managers:` are processes that do not hand a
+group down: they are in `other`, so what they start begins there. `interpreters:` go by the names of their scripts as well.
+Both add to the agent's own list, unless a line says `clear`. A file without such a line has neither.
 """
 from __future__ import annotations
 
 import re
-from typing import Iterable, Iterator, NamedTuple
-from .files import quoted, read
+from typing import Any, Iterable, Iterator, NamedTuple, Tuple
+
+from .files import not_text, quoted, read
 
 NAME = "apps_groups.conf"
 MOST_GROUPS = 512
@@ -18,26 +23,33 @@ MOST_MESSAGES = 20
 LONGEST_NAME = 100  # characters of a group's name, as in the agent
 
 OTHER = "other"
-# Lines of newer agents that name no group. There these processes do not hand their group down.
-DIRECTIVES = ("managers", "interpreters")
+MANAGERS, INTERPRETERS, CLEAR = "managers", "interpreters", "clear"
+# What apps.plugin 2.x has without a line in the file (apps_managers_and_aggregators_init() of apps_targets.c).
+BUILT_IN = {
+    MANAGERS: ("init", "systemd", "containerd-shim-runc-v2", "docker-init", "tini", "dumb-init", "openrc-run.sh", "crond",
+               "gnome-shell", "plasmashell", "xfwm4", "*python3*bin/yugabyted*", "spawn-plugins"),
+    INTERPRETERS: ("python", "python2", "python3", "sh", "bash", "zsh", "dash", "csh", "tcsh", "ksh", "node", "perl"),
+}
 
-EXACT, PREFIX, SUFFIX, INSIDE = range(4)  # places in the rules
+EXACT, PREFIX, SUFFIX, INSIDE, NAMES, LINES, INTERPRETED = range(7)  # places in the rules
 FORMAT = "expected group: name prefix* *suffix *inside*"
 
 # A quoted word, or what stands between spaces and colons; to the agent every character that it cannot print is a space.
 _WORD = re.compile(r"'([^']*)'|\"([^\"]*)\"|([^:\s\x00-\x1f\x7f\ufeff]+)")
 _COLON = re.compile(r"\s*:")
 
+Rules = Tuple[Tuple[Tuple[Any, int, int], ...], ...]  # Any: bytes, or a pattern's pieces
+
 
 class Groups(NamedTuple):
     """Indexes of groups are places in `names` (as the file has them) and `ids` (fit for the agent, each once). 0 is `other`.
 
-    `rules` are for Matcher: plain tuples of (bytes, rank, group) for each of exact, prefix, suffix and inside.
+    `rules` are for Matcher (collect/application_matcher.py).
     """
 
     names: tuple[str, ...]
     ids: tuple[str, ...]
-    rules: tuple[tuple[tuple[bytes, int, int], ...], ...]
+    rules: Rules
 
 
 class Invalid(Exception):
@@ -65,8 +77,7 @@ def load(paths: Iterable[str]) -> tuple[Groups, str | None, list[str]]:
 
 def parse(text: str, path: str = NAME) -> tuple[Groups, list[str]]:
     """(Groups, messages). Each message is one line: path:line: what is wrong, what is accepted."""
-    book, more = _Book(), 0
-    messages: list[str] = []
+    book, messages, more = _Book(), not_text(text, path), 0
     for number, line in enumerate(text.split("\n"), 1):
         for wrong in (wrong for part in line.split("\r") for wrong in book.add(part)):
             if len(messages) < MOST_MESSAGES:
@@ -75,7 +86,7 @@ def parse(text: str, path: str = NAME) -> tuple[Groups, list[str]]:
                 more, last = more + 1, number
     if more:
         messages.append("%s:%d: %d more mistakes up to this line" % (path, last, more))
-    return Groups(tuple(book.names), _ids(book.names), tuple(map(tuple, book.rules))), messages
+    return Groups(tuple(book.names), _ids(book.names), book.rules()), messages
 
 
 class _Book:
@@ -83,8 +94,17 @@ class _Book:
 
     def __init__(self) -> None:
         self.names = {OTHER: 0}  # {name: index}
-        self.rules: list[list[tuple[bytes, int, int]]] = [[] for _ in range(4)]
-        self._seen: dict[tuple[int, bytes], int] = {}  # {(kind, text): group}
+        self._seen: dict[tuple[int, Any], int] = {}  # {(kind, text): group}, in the order of the file
+        self._lists: dict[str, list[tuple[int, Any]]] = {}  # {MANAGERS or INTERPRETERS: [(kind, text), ...]}
+
+    def rules(self) -> Rules:
+        """For Matcher. A manager is in `other`, whatever group has a pattern for it: so its patterns come first."""
+        found: list[list[tuple[Any, int, int]]] = [[] for _ in range(INTERPRETED + 1)]
+        managers = [(key, 0) for key in self._lists.get(MANAGERS, ())]
+        for rank, ((kind, text), group) in enumerate([*managers, *self._seen.items()]):
+            found[kind].append((text, rank, group))
+        found[INTERPRETED] = [(_pieces(kind, text), 0, 0) for kind, text in self._lists.get(INTERPRETERS, ())]
+        return tuple(map(tuple, found))
 
     def add(self, line: str) -> Iterator[str]:
         """Take a line. Yields what is wrong with it."""
@@ -93,14 +113,15 @@ class _Book:
             for word, rest in _words(line):
                 if name is None:
                     name = _name(word)
-                    if name in DIRECTIVES:
-                        return
                     if not _COLON.match(rest):
                         yield "no colon after %s; %s; the words after it are taken for patterns" % (quoted(name), FORMAT)
                     continue
                 words += 1
                 try:
-                    self._pattern(name, word)
+                    if name in BUILT_IN:
+                        self._directive(name, word)
+                    else:
+                        self._pattern(name, word)
                 except Invalid as wrong:
                     yield str(wrong)
         except Invalid as wrong:
@@ -122,10 +143,24 @@ class _Book:
         if group == MOST_GROUPS:
             raise Invalid("group %s is one too many, %d are accepted; %s is passed over" % (
                 quoted(name), MOST_GROUPS, quoted(word)))
-        if len(self._seen) == MOST_PATTERNS:
-            raise Invalid("pattern %s is one too many, %d are accepted; it is passed over" % (quoted(word), MOST_PATTERNS))
+        self._count(word)
         self.names[name] = self._seen[kind, text] = group
-        self.rules[kind].append((text, len(self._seen), group))
+
+    def _directive(self, name: str, word: str) -> None:
+        """Add to the managers or the interpreters."""
+        listed = self._lists.setdefault(name, [_kind(built_in) for built_in in BUILT_IN[name]])
+        if word == CLEAR:
+            listed.clear()
+            return
+        kind, text = _kind(word)
+        if name == INTERPRETERS and kind in (INSIDE, LINES):
+            raise Invalid("interpreter %s is a pattern of command lines; expected name prefix* *suffix" % quoted(word))
+        self._count(word)
+        listed.append((kind, text))
+
+    def _count(self, word: str) -> None:
+        if len(self._seen) + sum(map(len, self._lists.values())) >= MOST_PATTERNS:
+            raise Invalid("pattern %s is one too many, %d are accepted; it is passed over" % (quoted(word), MOST_PATTERNS))
 
 
 def _words(line: str) -> Iterator[tuple[str, str]]:
@@ -148,15 +183,27 @@ def _name(word: str) -> str:
     return name
 
 
-def _kind(word: str) -> tuple[int, bytes]:
-    """(kind, bytes to look for) of a pattern. -, + and * may stand before it in any order: hidden, debug, wildcard."""
+def _kind(word: str) -> tuple[int, Any]:
+    """(kind, what to look for) of a pattern. -, + and * may stand before it in any order: hidden, debug, wildcard."""
     text = word.lstrip("-+*")
     before = word[:len(word) - len(text)]
     if not text and "*" not in before:
         raise Invalid("pattern %s is empty; %s" % (quoted(word), FORMAT))
     kind = (INSIDE if text.endswith("*") else SUFFIX) if "*" in before else (PREFIX if text.endswith("*") else EXACT)
-    text = text[:-1] if kind in (PREFIX, INSIDE) else text
-    return kind, text.encode("utf-8", "surrogateescape")
+    wanted = (text[:-1] if kind in (PREFIX, INSIDE) else text).encode("utf-8", "surrogateescape")
+    if b"*" not in wanted:
+        return kind, wanted
+    return LINES if kind == INSIDE else NAMES, _pieces(kind, wanted)
+
+
+def _pieces(kind: int, text: Any) -> tuple[bytes, ...]:
+    """A pattern of any kind as simple_patterns.matches() takes it."""
+    if kind in (NAMES, LINES):
+        return tuple(text)
+    before, after = ([b""] if kind in kinds else [] for kinds in ((SUFFIX, INSIDE), (PREFIX, INSIDE)))
+    pieces: list[bytes] = [*before, *text.split(b"*"), *after]
+    # an empty piece inside would only cost time
+    return (*pieces[:1], *filter(None, pieces[1:-1]), *pieces[1:][-1:])
 
 
 def _ids(names: Iterable[str]) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 LONGEST = 1 << 20  # bytes of a file
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")  # without those that are white space
 
 
 def read(path: str, undecodable: str = "replace") -> str:
@@ -20,6 +22,16 @@ def read(path: str, undecodable: str = "replace") -> str:
     if len(data) > LONGEST:
         raise OSError(None, "larger than 1 MB")
     return data.decode("utf-8", undecodable)
+
+
+def not_text(text: str, path: str) -> list[str]:
+    """Messages, at most one: where the first control character is. Readers take it for a blank."""
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _CONTROL.search(line)
+        if found:
+            return ["%s:%d: the control character %r; expected a text file; it is read as a blank" % (
+                path, number, found.group())]
+    return []
 
 
 def quoted(value: str) -> str:

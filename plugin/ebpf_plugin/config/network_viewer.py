@@ -9,6 +9,9 @@ from ..kernel import procfs
 from .settings import Settings
 
 
+ROOM = 512  # networks of a filter that the kernel has room for at least
+
+
 class Viewer(NamedTuple):
     """`ports`: 8192 bytes as hex, or None for all. `networks`: [[16 bytes as hex, prefix length], ...] or None for all.
 
@@ -54,5 +57,6 @@ def sizes(viewer: Viewer, connections: bool) -> dict[str, int]:
     if viewer.ports is not None:
         found["FILTER_PORTS"] = 1
     if viewer.networks is not None:
-        found["FILTER_ADDRESSES"] = max(1, len(viewer.networks))
+        # room for another filter at SIGHUP, beside the one that it takes the place of: empty places take no memory
+        found["FILTER_ADDRESSES"] = max(ROOM, 2 * len(viewer.networks))
     return found

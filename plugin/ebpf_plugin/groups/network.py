@@ -74,6 +74,8 @@ NETWORK = Group(
         Field("SKC_DPORT", (("sock_common", "skc_dport"),)),
         Field("SKC_DADDR", (("sock_common", "skc_daddr"),)),
         Field("SKC_V6_DADDR", (("sock_common", "skc_v6_daddr"),)),
+        Field("SKC_RCV_SADDR", (("sock_common", "skc_rcv_saddr"),)),
+        Field("SKC_V6_RCV_SADDR", (("sock_common", "skc_v6_rcv_saddr"),)),
         Field("SK_PROTOCOL", (("sock", "sk_protocol"),)),
         Field("SK_TYPE", (("sock", "sk_type"),)),
         Field("SK_USERLOCKS_BIT", (("sock", "sk_userlocks"),), bits=True),

@@ -45,4 +45,4 @@ def drop(trial: Callable[[], object]) -> None:
         process.no_new_privileges()
         return
     capabilities.set_capabilities(permitted, permitted)
-    log.write(log.ERROR, "reading counters needs more than CAP_BPF here; all capabilities are kept")
+    log.write(log.WARNING, "reading counters needs more than CAP_BPF here; all capabilities are kept")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 from . import bpf, capabilities, procfs, tracefs
 from ..model.group import PROBE, TRAMPOLINE
@@ -31,6 +32,12 @@ def reason(why: str) -> str:
     if any(word in why for word in (": ENOENT", "kernel has no", "kernel without", "no BTF", "stands for it")):
         return "missing"
     return "other"
+
+
+def cause(line: str) -> str:
+    """What a line of explain() says is the matter, without operation and target; another line is the matter itself."""
+    explained = re.fullmatch(r"cannot [a-z ]+ \S+: (\w+) \((.*)\)", line)
+    return "%s (%s)" % (explained.group(2), explained.group(1)) if explained else line
 
 
 def _verdict(text: str) -> str:

@@ -12,6 +12,7 @@ import _signal as signal
 import time
 
 from . import procfs
+from .. import lifecycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def start_cleaner() -> None:
     events = _events()
     listing = os.open(root() + "/kprobe_events", os.O_RDONLY)
     reading, writing = os.pipe()
-    if os.fork():
+    if lifecycle.fork():
         for descriptor in (reading, events, listing):
             os.close(descriptor)
         os.set_inheritable(writing, True)

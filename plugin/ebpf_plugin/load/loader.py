@@ -142,7 +142,7 @@ def instructions() -> tuple[Bytecode, str]:
     except (child.Failed, bytecode.Refused) as error:
         raise LoadFailed("no programs: %s, and %s" % (why, error)) from error
     if refused:
-        log.write(log.ERROR, "%s; the programs were compiled instead" % refused)
+        log.write(log.WARNING, "%s; the programs were compiled instead" % refused)
     if not any(group.error for group in code.groups.values()):
         _keep(data, path)
     return _complete(code), "compiled now from %s, as %s" % (texts, why)

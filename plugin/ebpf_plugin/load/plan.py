@@ -64,31 +64,39 @@ def _viewer(settings: Settings, environment: Mapping[str, str]) -> network_viewe
         log.write(log.ERROR, "no network viewer: %s (apt-get install python3-netaddr)" % error)
         return None
     for message in messages:
-        log.write(log.ERROR, message)
+        log.write(log.WARNING, message)
     return viewer
 
 
 def _applications(config: str | None, environment: Mapping[str, str]) -> apps_groups.Groups | None:
     """The groups of apps_groups.conf; None where processes cannot be told apart."""
     if not running_processes.are_those_of_the_machine():
-        log.write(log.ERROR, "no charts of applications: this is a pid namespace of its own, where processes have other "
+        log.write(log.WARNING, "no charts of applications: this is a pid namespace of its own, where processes have other "
                   "numbers than in the kernel (start the container with --pid=host)")
         return None
     if not running_processes.are_visible():
-        log.write(log.ERROR, "no charts of applications: /proc hides the processes of others (mount it without hidepid, "
+        log.write(log.WARNING, "no charts of applications: /proc hides the processes of others (mount it without hidepid, "
                   "or with gid= of a group that the plugin is in)")
         return None
-    places = [*directories.configuration(config, environment), directories.data("conf.d")]
     with privileges.Unused():
-        found, _, messages = apps_groups.load([os.path.join(place, apps_groups.NAME) for place in places])
+        found, _, messages = apps_groups.load(application_files(config, environment))
     for message in messages:
-        log.write(log.ERROR, message)
+        log.write(log.WARNING, message)
     return found
 
 
+def application_files(config: str | None, environment: Mapping[str, str]) -> list[str]:
+    """The paths that apps_groups.conf may have, the most important first; `config` is the directory of --config."""
+    places = [*directories.configuration(config, environment), directories.data("conf.d")]
+    return [os.path.join(place, apps_groups.NAME) for place in places]
+
+
 def _cgroup_mount() -> str:
-    mount = cgroups.mount_of_version_2(procfs.read("/proc/self/mounts"))
-    if not mount:
-        log.write(log.ERROR, "no charts of control groups: only version 2 is supported, and it is not mounted "
+    mount, hidden = cgroups.mount_of_version_2(procfs.read("/proc/self/mountinfo"))
+    if not mount and hidden:
+        log.write(log.WARNING, "no charts of control groups: cgroup2 is mounted on %s, which is hidden under another mount; "
+                  "mount it where it can be seen" % " and ".join(hidden))
+    elif not mount:
+        log.write(log.WARNING, "no charts of control groups: only version 2 is supported, and it is not mounted "
                   "(boot with systemd.unified_cgroup_hierarchy=1)")
     return mount

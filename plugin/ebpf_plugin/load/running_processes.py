@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Callable, Mapping
 
 from .. import log
 from ..collect.application_matcher import Matcher
-from ..collect.applications import COMM, INIT, ProcessTable, decision
-from ..kernel import bpf, procfs
+from ..collect.applications import INIT, ProcessTable, teach
+from ..kernel import procfs
 
 if TYPE_CHECKING:
     from ..collect.application_matcher import Rules
@@ -25,20 +25,14 @@ def enter(tables: Mapping[str, int], rules: Rules) -> set[int]:
     """
     matcher, rows = Matcher(rules), {0}
     try:
-        _teach(tables["apps_names"], matcher)
+        teach(tables["apps_names"], matcher)
         _place(ProcessTable(tables), matcher, rows)
     except OSError as error:
         full = error.errno == errno.E2BIG
-        log.once(log.ERROR, "the table of processes is full at the start: what is not in it counts as `other` "
+        log.once(log.WARNING, "the table of processes is full at the start: what is not in it counts as `other` "
                  "([global] pid table size)" if full else
                  "cannot enter processes: %s; who is not entered counts as `other`" % error.strerror)
     return rows
-
-
-def _teach(table: int, matcher: Matcher) -> None:
-    for certain, names in zip((True, False), matcher.seeds()):
-        for name, group in names.items():
-            bpf.map_update(table, COMM.pack(name), decision(group, certain))
 
 
 def _place(table: ProcessTable, matcher: Matcher, rows: set[int]) -> None:

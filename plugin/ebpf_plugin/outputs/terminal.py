@@ -24,11 +24,12 @@ APPLICATIONS = (("file_open", "opens/s"), ("vfs_read_bytes", "read B/s"), ("vfs_
                 ("process_create", "processes/s"), ("bandwidth_recv", "received B/s"), ("bandwidth_sent", "sent B/s"))
 SPARKS = " ▁▂▃▄▅▆▇█"
 HISTORY = 60  # ticks
+CANNOT_MOVE = ("", "dumb", "unknown")  # values of TERM
 
 
 def view(charts: Iterable[Chart], loaded: Loaded, settings: Settings) -> Plain:
-    """The view that suits stdout. Without rich it is plain lines, too."""
-    if os.isatty(1):
+    """The view that suits stdout: plain lines if it is no terminal, one that cannot move its cursor, or without rich."""
+    if os.isatty(1) and os.environ.get("TERM", "") not in CANNOT_MOVE:
         try:
             return Live(loaded, settings)
         except ImportError:

@@ -41,6 +41,12 @@ class Busiest:
         self._looked_at: Sequence[Row] | None = None  # those among which candidates were looked for last
         self._spared = 0  # looks since then, which would have found what they had found
 
+    def resize(self, limit: int) -> None:
+        """Show so many from the next tick on."""
+        self._limit = limit
+        self._looked_at = None  # there may be room for rows that rest
+        self.table.remember(REMEMBERED * limit)
+
     def tick(self, now: float, rows: Sequence[Row], totals: Sequence[int],
              is_excluded: Callable[[Any], bool] | None = None) -> None:
         """Take the kernel's rows, and the totals of the measures, which were read before them.
@@ -64,6 +70,10 @@ class Busiest:
             series.score *= DECAY
         for series in [series for series in self.table.live.values() if self._has_to_go(series, now, is_excluded)]:
             self._remove(series)
+        live = self.table.live
+        if len(live) > self._limit:
+            for series in sorted(live.values(), key=lambda series: series.score)[:len(live) - self._limit]:
+                self._remove(series)
         if candidates is not None:
             self._choose(now, candidates, is_excluded)
             self._looked_at, self._spared = rows, 0

@@ -153,6 +153,15 @@ class SeriesTable:
         """Whether the key had a series that is not forgotten."""
         return key in self._retired
 
+    def remember(self, removed: int) -> None:
+        """Keep so many removed series from now on."""
+        self._remembered = removed
+
+    def relabel(self) -> None:
+        """Give all series the labels that describe() has for them now."""
+        for series in (*self.live.values(), *self._retired.values()):
+            series.labels = self._describe(series.key)[2]
+
     def rename(self, names: Iterable[tuple[Series, str]]) -> None:
         """Give series other names."""
         for series, name in names:

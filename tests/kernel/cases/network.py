@@ -84,6 +84,11 @@ CASES = [
          **both("tcp", "127.0.0.1", connect_v4=1, accept_tcp=1, tcp_close=2)),
     Case("tcp6-loopback", tcp.loopback(V6, "::1"), None, once={"tcp_close": 1},
          **both("tcp", "::1", connect_v6=1, accept_tcp=1, tcp_close=2)),
+    # a socket that is connected to itself: one that opens, and that nobody accepts
+    Case("tcp4-to-itself", tcp.to_itself(V4, "127.0.0.1"), None, once={"connect_v4": 1, "tcp_close": 1},
+         **moves("tcp", ("out", "127.0.0.1"), [ASK], [ASK])),
+    Case("tcp6-to-itself", tcp.to_itself(V6, "::1"), None, once={"connect_v6": 1, "tcp_close": 1},
+         **moves("tcp", ("out", "::1"), [ASK], [ASK])),
     # one connection
     Case("tcp4-lasting", tcp.client_lasting(V4, ask), tcp.server_lasting(V4, tcp_events.answer),
          once={"connect_v4": 1, "tcp_close": 1}, **moves("tcp", OUT4, **ASKED)),

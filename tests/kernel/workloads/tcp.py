@@ -1,5 +1,6 @@
 """Workloads over TCP: functions of (peer, n) for a process. The server signals when it listens."""
 import errno
+import socket
 
 from harness.counting_sockets import V4
 from workloads.messages import ANSWER, ASK, expect
@@ -59,6 +60,20 @@ def loopback(ip, address):
             sock.close()
             accepted.close()
         listener.close()
+    return work
+
+
+def to_itself(ip, address):
+    """One socket, which is connected to itself, for all events. It is reset: in TIME_WAIT it would keep its port."""
+    def work(peer, n):
+        sock = peer.tcp(ip)
+        sock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.socket.bind((address, peer.port))
+        expect(sock.connect(address, peer.port), 0)
+        for _ in range(n):
+            expect(sock.send(ASK), ASK)
+            expect(sock.recv_all(ASK), ASK)
+        sock.reset()
     return work
 
 

@@ -54,7 +54,8 @@ class World:
 
     class Rows:
         def __init__(self, table, name):
-            self._table, self._format = table, applications.QUESTION if name == "apps_asked" else applications.APPLICATION
+            formats = {"apps_asked": applications.QUESTION, "apps_names": applications.DECISION}
+            self._table, self._format = table, formats.get(name, applications.APPLICATION)
 
         def rows(self):
             return [(key, self._format.unpack(value)) for key, value in self._table.items()]
@@ -272,3 +273,26 @@ def test_one_that_changes_its_name_all_the_time(world, monkeypatch):
     world.ask(5, b"nginx", b"")
     world.tick()
     assert world.row(5)[0] == 1 and next(names) == b"nginx-%d" % applications.TRIES
+
+
+def test_patterns_that_were_read_again(world):
+    """The kernel forgets names of before; processes go where they belong now."""
+    world.ask(5, b"nginx")
+    world.live(6, row=1)
+    world.tick()
+    assert (world.row(5)[0], world.row(6)[0]) == (1, 1)
+    rules = apps_groups.parse("web: apache2\njvm: nginx\nlate: java\n")[0].rules
+    world.applications.take_over({"patterns of applications": rules}, {"patterns of applications"}, ((5, 2), (6, 0), (7, 1)))
+    assert (world.row(5), world.row(6)[0]) == ((2, 7), 0)
+    assert world.decided(b"nginx") == (2, 0) and world.decided(b"apache2") == (1, 0)
+    world.ask(8, b"apache2-7")
+    world.tick()
+    assert world.row(8)[0] == 0 and 2 in world.known()
+
+
+def test_patterns_that_have_not_changed_stay(world):
+    world.ask(5, b"nginx")
+    world.tick()
+    before = dict(world.maps["apps_names"])
+    world.applications.take_over({"patterns of applications": ()}, {"hostnames"}, ((5, 0),))
+    assert world.maps["apps_names"] == before and world.row(5)[0] == 1

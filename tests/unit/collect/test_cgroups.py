@@ -16,10 +16,10 @@ import pytest
 from ebpf_plugin import log
 from ebpf_plugin.collect import cgroups
 from ebpf_plugin.cgroup_names import CONTAINER, SERVICE, place_of
-from ebpf_plugin.collect.cgroups import Cgroups, mount_of_version_2
+from ebpf_plugin.collect.cgroups import Cgroups, mount_at, mount_of_version_2
 from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.groups import GROUPS
-from ebpf_plugin.kernel import bpf
+from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.model.declared import Chart, Dimension, pack
 from ebpf_plugin.model.select import select_application_charts, select_cgroup_charts
 from ebpf_plugin.outputs import netdata
@@ -100,30 +100,46 @@ def test_any_path_has_a_name(parts, below):
         assert place_of(path + "".join("/" + part for part in below)) == place_of(path), "what is below is a part of it"
 
 
-V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0\n"
-UNIFIED = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw,nosuid 0 0\n"
-V1 = "tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
-REST = "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw 0 0\n"
+def mounted(number, path, kind="cgroup2", root="/"):
+    """A line of /proc/self/mountinfo."""
+    return "%d 1 0:%d %s %s rw,nosuid,nodev shared:9 - %s none rw,nsdelegate\n" % (number, number, root, path, kind)
 
 
-@pytest.mark.parametrize("mounts, mount", [
-    (REST + V2, "/sys/fs/cgroup"),
-    (V2 + REST, "/sys/fs/cgroup"),
-    (REST + V1 + UNIFIED, "/sys/fs/cgroup/unified"),
-    (UNIFIED + V1, "/sys/fs/cgroup/unified"),
-    (V2 + "none /mnt cgroup2 rw 0 0\n", "/sys/fs/cgroup"),
-    (REST + V1, ""),
-    (REST, ""),
-    ("", ""),
-    ("\n \ncgroup2\ncgroup2 /x\n", ""),
-    ("cgroup2 /cgroup2 tmpfs rw 0 0\n", ""),
+ROOT = mounted(1, "/", "ext4")
+V2 = mounted(30, "/sys/fs/cgroup")
+UNIFIED = mounted(38, "/sys/fs/cgroup/unified")
+V1 = mounted(28, "/sys/fs/cgroup", "tmpfs") + mounted(29, "/sys/fs/cgroup/cpu", "cgroup")
+SECOND = mounted(39, "/sys/fs/cgroup")
+
+
+@pytest.mark.parametrize("mounts, seen, mount, hidden", [
+    (ROOT + V2, {"/sys/fs/cgroup": 30}, "/sys/fs/cgroup", ()),
+    (ROOT + V1 + UNIFIED, {"/sys/fs/cgroup/unified": 38}, "/sys/fs/cgroup/unified", ()),
+    (V2 + mounted(40, "/mnt"), {"/sys/fs/cgroup": 30, "/mnt": 40}, "/sys/fs/cgroup", ()),
+    # of two at one place only the later one can be seen, whichever is told first
+    (V2 + SECOND, {"/sys/fs/cgroup": 39}, "/sys/fs/cgroup", ("/sys/fs/cgroup",)),
+    (SECOND + V2, {"/sys/fs/cgroup": 39}, "/sys/fs/cgroup", ("/sys/fs/cgroup",)),
+    # a mount hides what is mounted below its place
+    (UNIFIED + V2, {"/sys/fs/cgroup": 30}, "/sys/fs/cgroup", ("/sys/fs/cgroup/unified",)),
+    (UNIFIED + V1, {}, "", ("/sys/fs/cgroup/unified",)),
+    (V2 + mounted(41, "/sys/fs/cgroup", "tmpfs"), {"/sys/fs/cgroup": 41}, "", ("/sys/fs/cgroup",)),
+    # a part of the tree, as a container has it
+    (mounted(30, "/part", root="/docker/1") + mounted(31, "/whole"), {"/part": 30, "/whole": 31}, "/whole", ()),
+    (mounted(30, "/part", root="/docker/1"), {"/part": 30}, "/part", ()),
+    (mounted(30, r"/mnt/my\040\134groups"), {"/mnt/my \\groups": 30}, "/mnt/my \\groups", ()),
+    (ROOT + V1, {"/sys/fs/cgroup": 28}, "", ()),
+    ("", {}, "", ()),
+    ("\n \ncgroup2\n - cgroup2\n30 1 - cgroup2\n", {}, "", ()),
 ])
-def test_where_version_2_is(mounts, mount):
-    assert mount_of_version_2(mounts) == mount
+def test_where_version_2_is(mounts, seen, mount, hidden):
+    assert mount_of_version_2(mounts, seen.get) == (mount, hidden)
 
 
-def test_a_mount_with_a_blank():
-    assert mount_of_version_2("none /mnt/my\\040groups cgroup2 rw 0 0\n") == "/mnt/my groups"
+def test_the_mount_that_a_path_leads_to(tmp_path):
+    mounts = dict(reversed(line.split()[0:5:4]) for line in procfs.read("/proc/self/mountinfo").splitlines())
+    assert mount_at("/proc") == int(mounts["/proc"])
+    assert mount_at("/proc/self/") == int(mounts["/proc"])
+    assert mount_at(str(tmp_path / "nothing")) is None
 
 
 @pytest.mark.parametrize("path, name", [

@@ -10,7 +10,7 @@ from pluginsd import Agent
 import pytest
 
 from ebpf_plugin import log, simple_patterns
-from ebpf_plugin.collect import connections
+from ebpf_plugin.collect import connections, resolver
 from ebpf_plugin.collect.connections import KEY, Connections, text_of
 from ebpf_plugin.config.network_viewer import Viewer
 from ebpf_plugin.groups.network import NETWORK
@@ -406,3 +406,42 @@ def test_ids(network, packed, identity):
     described, name, labels = network().connections._describe(packed)
     assert (described, name) == (identity, "")
     assert dict(labels)["protocol"] == ("UDP" if "UDP" in identity else "TCP")
+
+
+def wanted(names=(), most=500, hosts=False):
+    """What commands/reread.py says of connections."""
+    return {"names of services": names, "maximum dimensions": most, "resolve hostnames": hosts,
+            "hostnames": simple_patterns.parse("*")}
+
+
+def test_names_of_services_that_were_read_again(network):
+    found = network(names=[((443, "TCP"), "https"), ((22, "TCP"), "ssh")])
+    found.look(WEB, SSH)
+    found.connections.take_over(wanted([((443, "TCP"), "shop")]), {"names of services"}, ())
+    found.look(WEB, SSH)
+    assert found.names()["443_TCP_10.0.0.1_sent"] == "shop:TCP:10.0.0.1_sent"
+    assert found.names("inbound_bytes")["22_TCP_sent"] == "22:TCP_sent"
+    assert "obsolete" not in found.text
+
+
+def test_the_number_of_dimensions_that_was_read_again(network):
+    found = network(most=1)
+    found.look(WEB, DNS)
+    found.connections.take_over(wanted(most=2), {"maximum dimensions"}, ())
+    for _ in range(6):
+        found.look(WEB, DNS)
+    assert {"443_TCP_10.0.0.1_sent", "53_UDP_10.0.0.2_sent"} <= set(found.names())
+
+
+def test_host_names_that_were_read_again(network, monkeypatch):
+    names = Names()
+    monkeypatch.setattr(resolver, "of_system", lambda hostnames: names)
+    names.learn("10.0.0.1", "shop")
+    found = network()
+    found.look(WEB)
+    found.connections.take_over(wanted(hosts=True), {"resolve hostnames"}, ())
+    found.look(WEB)
+    assert found.names()["443_TCP_10.0.0.1_sent"] == "443:TCP:shop_sent"
+    found.connections.take_over(wanted(), {"resolve hostnames"}, ())
+    found.look(WEB)
+    assert found.names()["443_TCP_10.0.0.1_sent"] == "443:TCP:10.0.0.1_sent"

@@ -74,7 +74,7 @@ def run_connected(monkeypatch, hosts, drop):
     monkeypatch.setattr(daemon.ticker, "Ticker", lambda *_, **__: SimpleNamespace(wait=lambda: None))
     monkeypatch.setitem(os.environ, "RES_OPTIONS", "timeout:1")
     state = {"charts": (), "maps": {"network": (3, len(NETWORK.counters), 1)}, "programs": {}, "links": {}, "events": (),
-             "every": 1, "ticks": 2, "host": 1, "apps": None, "cgroups": None,
+             "every": 1, "ticks": 2, "host": 1, "apps": None, "cgroups": None, "reload": None,
              "connections": marshal.loads(marshal.dumps(connected(hosts)))}
     shows = []
 
@@ -117,7 +117,7 @@ from ebpf_plugin.collect import daemon
 held = int(sys.argv[2])
 os.set_inheritable(held, False)
 state = {"charts": (), "maps": {}, "programs": {}, "links": {}, "events": (), "every": 0.05, "ticks": %s, "host": 1,
-         "connections": None, "apps": None, "cgroups": None}
+         "connections": None, "apps": None, "cgroups": None, "reload": None}
 daemon.execute(state, [held])
 """
 
@@ -215,7 +215,7 @@ def test_what_the_sources_make_of_rows(monkeypatch, tmp_path, apps, first):
     monkeypatch.setattr(bpf, "bpf", nobody_has_asked)
     state = marshal.loads(marshal.dumps({
         "apps": apps, "connections": None, "charts": (), "programs": {}, "links": {}, "events": (), "every": 1, "ticks": 1,
-        "host": first if apps else 1, "maps": {"toy": (3, 2, 128), **({"apps": (4, 3, 1)} if apps else {})},
+        "reload": None, "host": first if apps else 1, "maps": {"toy": (3, 2, 128), **({"apps": (4, 3, 1)} if apps else {})},
         "cgroups": {"tables": {"cgroup_rows": 98, "cgroups_asked": 99}, "charts": OF_ROWS, "first": first,
                     "for_agent": False, "mount": str(tmp_path)}}))
     monkeypatch.setattr(daemon, "privileges", SimpleNamespace(drop=lambda trial: trial()))

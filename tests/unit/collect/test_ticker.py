@@ -1,13 +1,9 @@
 """When the plugin ticks and when it stops."""
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
-from fakes import PACKAGE
 import pytest
 
 from ebpf_plugin import lifecycle
@@ -131,35 +127,6 @@ def test_real_ticks_are_an_interval_apart():
         for _ in range(3):
             pulse.wait()
         assert time.monotonic() - began > 2 * EVERY
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_stop_once(number):
-    every = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.getsignal(each) for each in every]
-    try:
-        lifecycle.on_signals()
-        with pytest.raises(lifecycle.Stop):
-            os.kill(os.getpid(), number)
-            time.sleep(1)
-        for each in every:
-            os.kill(os.getpid(), each)
-    finally:
-        for each, handler in zip(every, before):
-            signal.signal(each, handler)
-
-
-def test_stop_is_not_an_error_that_somebody_catches():
-    assert not issubclass(lifecycle.Stop, Exception)
-
-
-@pytest.mark.parametrize("status", [0, 1])
-def test_leave(status):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin import lifecycle; lifecycle.exit_now(%d)" % status
-    began = time.monotonic()
-    ended = subprocess.run([sys.executable, "-I", "-c", code, os.path.dirname(PACKAGE)], capture_output=True, timeout=10)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (status, b"", b"")
-    assert time.monotonic() - began < 5
 
 
 def test_in_a_long_wait_it_tells_that_it_is_there(monkeypatch):

@@ -114,7 +114,7 @@ def test_ticks(arguments, ticks):
 
 @pytest.mark.parametrize("arguments", [
     ["0"], ["-1"], ["1.5"], ["one"], [""], ["1", "2"], ["\u0661"], ["9" * 5000], ["--ticks"], ["--ticks", "0"],
-    ["--ticks", "-1"], ["--config"], ["--unheard"], ["-x"], ["--deb"], ["--once=1"],
+    ["--ticks", "-1"], ["--config"], ["--unheard"], ["-x"], ["--deb"], ["--once=1"], ["--json"], ["--debug", "--json"],
 ])
 def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -122,6 +122,11 @@ def test_bad_arguments(arguments, capsys):
     assert stopped.value.code == 2
     printed, said = capsys.readouterr()
     assert printed == "" and said.startswith("usage: ebpf.plugin") and "ebpf.plugin: error: " in said
+
+
+def test_check_takes_v_for_details():
+    args = command_line.parse(["--check", "-v", "--json"])
+    assert args.check and args.verbose and args.json
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["-v"], ["--version"]])
@@ -178,11 +183,17 @@ def no_loader(monkeypatch):
     monkeypatch.setattr(loader, "load", load)
 
 
-@pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], ""), (["--check"], "")])
+@pytest.mark.parametrize("arguments, printed", [([], "DISABLE\n"), (["--debug"], "")])
 def test_what_will_not_heal(no_loader, said, capfd, arguments, printed):
     assert run(arguments) == 1
     assert capfd.readouterr().out == printed
     assert said == ["the loader is not well"]
+
+
+def test_check_says_itself_what_will_not_heal(no_loader, said, capfd):
+    assert run(["--check"]) == 1
+    assert capfd.readouterr().out.startswith("nothing can be counted here: the loader is not well\n")
+    assert said == []
 
 
 def test_a_group_that_only_serves_others_is_left_out_without_them():
@@ -296,6 +307,17 @@ def test_debug_says_what_is_going_on(machine, said, capfd):
     assert "CHART" not in printed and "flow" in printed
 
 
+@pytest.mark.parametrize("arguments, told", [
+    (["--debug"], True), (["--debug", "--once"], False), (["--debug", "--ticks", "2"], False), ([], False),
+])
+def test_who_pipes_what_runs_for_ever_is_told(machine, said, monkeypatch, arguments, told):
+    machine()
+    monkeypatch.setattr(daemon, "run", lambda state, output: None)
+    monkeypatch.setattr(daemon, "execute", lambda state, descriptors: 0)
+    assert run(arguments, TOY) == 0
+    assert ["--once prints one tick" in line for line in said] == [True] * told
+
+
 def test_check(machine, said, capfd):
     machine()
     assert run(["--check"], TOY) == 0
@@ -347,7 +369,7 @@ def test_what_loader_and_collector_get_of_the_network_viewer(connected, said, ca
     assert [group.name for group in got.groups] == ["network"]
     assert (got.sizes["CONNECTIONS"], got.sizes["FILTER_PORTS"]) == (1, 1)
     assert len(got.viewer.ports) == 2 * 8192
-    assert got.sizes["FILTER_ADDRESSES"] == len(got.viewer.networks)
+    assert got.sizes["FILTER_ADDRESSES"] == network_viewer.ROOM
     assert (state["connections"]["map"], state["connections"]["limit"], state["connections"]["hosts"]) == (5, 7, True)
     assert state["connections"]["entries"] == 4096 + 128 * procfs.possible_cpus()
     assert dict(state["connections"]["names"])[80, "TCP"] == "web"
@@ -462,16 +484,18 @@ def test_what_is_wrong_in_the_groups_file_is_logged(placed, said, capfd, tmp_pat
     assert said and all(text.startswith("%s/apps_groups.conf:2: " % tmp_path) for text in said) and states[0]["apps"]
 
 
-MOUNTS = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+V1 = "29 1 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw\n"
+MOUNTS = V1 + "38 1 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
 
 
 @pytest.fixture
 def grouped(placed, monkeypatch):
     """grouped(mounts, groups that are broken, methods) -> (plans, states): as placed, on a kernel with these mounts."""
-    def set_up(mounts=MOUNTS, broken=(), **methods):
+    def set_up(mounts=MOUNTS, broken=(), visible=38, **methods):
         plans, states, tables = placed(RULES)
         read = procfs.read
-        monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mounts" else read(path))
+        monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mountinfo" else read(path))
+        monkeypatch.setattr(cgroups.mount_of_version_2, "__defaults__", (lambda path: visible,))
 
         def load(wanted, test):
             plans.append(wanted)
@@ -524,11 +548,14 @@ def test_control_groups_where_applications_could_not_be_compiled(grouped, said, 
     assert states[0]["apps"] is None and states[0]["cgroups"]["first"] == 1
 
 
-@pytest.mark.parametrize("mounts", ["cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n", ""])
-def test_control_groups_of_version_1_alone(grouped, said, capfd, mounts):
-    plans, states = grouped(mounts)
+@pytest.mark.parametrize("mounts, visible, reason", [
+    (V1, 29, "version 2"), ("", None, "version 2"),
+    (MOUNTS, 39, "cgroup2 is mounted on /sys/fs/cgroup/unified, which is hidden under another mount"),
+])
+def test_control_groups_of_version_2_that_cannot_be_seen(grouped, said, capfd, mounts, visible, reason):
+    plans, states = grouped(mounts, visible=visible)
     assert run([], GROUPED) == 0
-    assert len(said) == 1 and "version 2" in said[0]
+    assert len(said) == 1 and reason in said[0]
     assert "CGROUPS" not in plans[0].sizes and states[0]["cgroups"] is None and states[0]["apps"]
 
 
@@ -540,14 +567,14 @@ def test_control_groups_that_nobody_wants(grouped, said, capfd):
 
 def test_control_groups_that_were_not_loaded(placed, said, capfd, monkeypatch):
     _, states, _ = placed(RULES)
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: "/sys/fs/cgroup")
+    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run([], GROUPED) == 0
     assert states[0]["cgroups"] is None and states[0]["apps"]
 
 
 @pytest.mark.parametrize("wanted, present", [(GROUPED, True), (DEFAULTS, False)])
 def test_show_bpf_with_control_groups(monkeypatch, said, capfd, wanted, present):
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: "/sys/fs/cgroup")
+    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run(["--show-bpf"], wanted) == 0
     printed = capfd.readouterr().out
     assert (" * CGROUPS = %d\n" % cgroups.ROWS in printed) == present

@@ -91,10 +91,16 @@ def test_the_sample(comm, cmdline, group):
     # the first of its kind, too
     ("a: x*\nb: xy*", b"xyz", "a"),
     ("a: *z\nb: *yz", b"xyz", "a"),
-    # wildcards elsewhere are letters
-    ("a: x*z\nb: xyz", b"xyz", "b"),
+    # a star inside stands for anything, also for nothing
+    ("a: x*z\nb: xyz", b"xyz", "a"),
+    ("a: x*y*z", b"xyz", "a"),
+    ("b: xyz\na: x*z", b"xyz", "b"),
+    ("a: x*y", b"xyz", None),
+    ("a: y*z\nb: *x*y*z", b"xyz", "b"),
+    ("a: x*a* *cmd*x*\nb: x*y*", b"xyz", "b"),
+    ("a: */bin*md*\nb: xyz", b"xyz", "a"),
     ("a: x?z", b"xyz", None),
-    ("a: xy**", b"xyz", None),
+    ("a: xy**", b"xyz", "a"),
     ("a: **", b"xyz", "a"),
     ("a: -*", b"xyz", "a"),
     ("a: *-*yz", b"xyz", "a"),
@@ -104,18 +110,23 @@ def test_the_sample(comm, cmdline, group):
     ("", b"y", None),
     ("other: x", b"x", "other"),
     # characters that cannot be printed are spaces
-    ("\ufeffa:\x0bx\0y\r\n", b"y", "a"),
+    ("\ufeffa:\x0bx\x1fy\r\n", b"y", "a"),
     ("a: x\u00a0y", b"y", "a"),
     ("a: x\rb: y", b"y", "b"),
     ("a: 'x'y", b"y", "a"),
     ("'a b': x", b"x", "a b"),
     ("a: '' x", b"x", "a"),
-    # where we differ from the agent, which takes these letters for spaces, quotes in comments for quotes, and directives of
-    # newer agents for groups
+    # where we differ from the agent, which takes these letters for spaces and quotes in comments for quotes
     ("a: \u00e9*", "\u00e9x".encode(), "a"),
     ("a: \udcff*", b"\xffx", "a"),
     ("a: x # 'y\nb: y", b"y", "b"),
-    ("managers: tini\ninterpreters: python3", b"tini", None),
+    # what managers start begins in `other`, whatever group has a pattern for them
+    ("a: supervise\nmanagers: supervise", b"supervise", "other"),
+    ("a: systemd* tini\nmanagers: x", b"tini", "other"),
+    ("a: systemd* tini\nmanagers: x", b"systemd-logind", "a"),
+    ("a: tini\nmanagers: clear\nmanagers: x*z", b"tini", "a"),
+    ("a: tini\nmanagers: clear\nmanagers: x*z", b"xyz", "other"),
+    ("a: tini", b"tini", "a"),
 ])
 def test_rules(text, comm, group):
     groups, messages = parse(text)
@@ -133,6 +144,7 @@ NO_PATTERN = " has no pattern; " + apps_groups.FORMAT
     ("a x", "1: no colon after 'a'; %s; the words after it are taken for patterns" % apps_groups.FORMAT, ("a",)),
     ("a: x 'y z\nb: z'", "1: the quote before 'y' is not closed; the rest of the line is passed over", ("a", "b")),
     ("'a: x\nb: z", "1: the quote before 'a' is not closed; the rest of the line is passed over", ("b",)),
+    ("\n\0\1\2", "2: the control character '\\x00'; expected a text file; it is read as a blank", ()),
     ("a: - x", "1: pattern '-' is empty; " + apps_groups.FORMAT, ("a",)),
     ("-: x", "1: a group's name has 1 to 100 characters, not 0; the line is passed over", ()),
     ("n" * 101 + ": x", "1: a group's name has 1 to 100 characters, not 101; the line is passed over", ()),
@@ -145,6 +157,48 @@ def test_what_is_wrong(text, said, names):
     groups, messages = parse(text, "PATH")
     assert groups.names == ("other",) + names
     assert "PATH:" + said in messages if said else not messages
+
+
+@pytest.mark.parametrize("text, comm, line, group", [
+    ("interpreters: ruby\na: backup", b"python3", b"python3\0/opt/backup.py\0", "a"),
+    ("interpreters: ruby\na: backup", b"ruby", b"ruby\0-w\0./backup\0", "a"),
+    ("interpreters: ruby\na: backup", b"python3", b"python3\0backup.py\0", None),
+    ("interpreters: ruby\na: backup", b"vi", b"vi\0/opt/backup.py\0", None),
+    ("interpreters: clear\na: backup", b"python3", b"python3\0/opt/backup.py\0", None),
+    ("interpreters: clear\ninterpreters: py*n3\na: backup", b"python3", b"python3\0/opt/backup.py\0", "a"),
+    ("a: backup", b"python3", b"python3\0/opt/backup.py\0", None),
+    # the first pattern of the file, by whichever name
+    ("a: python3\nb: back*\ninterpreters: x", b"python3", b"python3\0/opt/backup.py\0", "a"),
+    ("b: back*\na: python3\ninterpreters: x", b"python3", b"python3\0/opt/backup.py\0", "b"),
+    ("a: *\ninterpreters: x", b"python3", b"python3\0", "a"),
+    ("a: .py\ninterpreters: x", b"python3", b"python3\0/opt/.py\0", "a"),
+    ("a: opt\ninterpreters: x", b"sh", b"", None),
+    # a name that the kernel has cut
+    ("a: containerd-shim-runc-v2", b"containerd-shim", b"/usr/bin/containerd-shim-runc-v2\0-namespace\0", "a"),
+    ("a: containerd-shim-runc*", b"containerd-shim", b"/usr/bin/containerd-shim-runc-v2\0-namespace\0", "a"),
+    ("a: containerd-shim-runc-v1", b"containerd-shim", b"/usr/bin/containerd-shim-runc-v2\0", None),
+    ("a: containerd-shim-runc-v2", b"containerd-shim", None, None),
+    ("a: containerd-shim\nmanagers: x", b"containerd-shim", b"/usr/bin/containerd-shim-runc-v2\0", "other"),
+    ("a: unattended-upgrade", b"unattended-upgr", b"/usr/bin/python3\0/usr/bin/unattended-upgrade\0", "a"),
+])
+def test_what_only_the_command_line_names(text, comm, line, group):
+    groups, messages = parse(text)
+    assert messages == []
+    assert group_of(groups, comm, line) == group
+    matcher = Matcher(groups.rules)
+    found, certain = matcher.by_comm(comm)
+    assert not certain or matcher.group_of(comm, line) == found
+
+
+@pytest.mark.parametrize("text, said", [
+    ("interpreters: x *y*", "1: interpreter '*y*' is a pattern of command lines; expected name prefix* *suffix"),
+    ("interpreters: *x*y*", "1: interpreter '*x*y*' is a pattern of command lines; expected name prefix* *suffix"),
+    ("managers: -", "1: pattern '-' is empty; " + apps_groups.FORMAT),
+    ("managers x", "1: no colon after 'managers'; %s; the words after it are taken for patterns" % apps_groups.FORMAT),
+])
+def test_what_is_wrong_with_a_directive(text, said):
+    groups, messages = parse(text, "PATH")
+    assert (groups.names, messages) == (("other",), ["PATH:" + said])
 
 
 def test_a_duplicate_does_not_take_its_line_along():
@@ -364,7 +418,8 @@ def test_our_own_file_on_this_machine(stock):
 
 # lines that go deeper than arbitrary text would
 PIECES = st.sampled_from(
-    [":", ": ", " ", "\t", "\r", "\0", "#", "'", '"', "*", "-", "+", "a", "b", "other", "managers", "\u00e9", "."])
+    [":", ": ", " ", "\t", "\r", "\0", "#", "'", '"', "*", "-", "+", "a", "b", "other", "managers", "interpreters", "clear",
+     "\u00e9", "."])
 LINES = st.lists(st.lists(PIECES, max_size=9).map("".join) | st.text(), max_size=12).map("\n".join)
 
 
@@ -379,7 +434,7 @@ def check(path, data, comm):
     assert groups.names[0] == groups.ids[0] == "other"
     assert len(groups.names) == len(groups.ids) == len(set(groups.ids))
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", id_) for id_ in groups.ids)
-    ranks = [rank for patterns in groups.rules for _, rank, _ in patterns]
+    ranks = [rank for patterns in groups.rules[:apps_groups.INTERPRETED] for _, rank, _ in patterns]
     assert len(set(ranks)) == len(ranks)
     assert all(sorted(patterns, key=lambda pattern: pattern[1]) == list(patterns) for patterns in groups.rules)
     assert Matcher(groups.rules).group_of(comm, comm) == slowly(groups.rules, comm, comm)
@@ -387,9 +442,15 @@ def check(path, data, comm):
 
 def slowly(rules, comm, cmdline):
     """The rule in its shortest form: of all patterns in the order of the file, the first that fits."""
-    fits = (comm.__eq__, comm.startswith, comm.endswith, cmdline.replace(b"\0", b" ").__contains__)
+    line = cmdline.replace(b"\0", b" ")
+    fits = (comm.__eq__, comm.startswith, comm.endswith, line.__contains__,
+            lambda pieces: wildcard(pieces).fullmatch(comm), lambda pieces: wildcard(pieces).fullmatch(line))
     ordered = sorted((rank, fit(text), group) for fit, patterns in zip(fits, rules) for text, rank, group in patterns)
     return next((group for _, fit, group in ordered if fit), None)
+
+
+def wildcard(pieces):
+    return re.compile(b".*".join(map(re.escape, pieces)), re.DOTALL)
 
 
 @pytest.fixture(scope="module")

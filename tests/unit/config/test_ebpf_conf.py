@@ -26,7 +26,7 @@ STOCK = os.path.join(ROOT, "conf.d", "ebpf.conf")
 def load(tmp_path, text):
     path = tmp_path / "ebpf.conf"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    found, messages = ebpf_conf.load([str(path)])
+    found, messages = ebpf_conf.load([str(path)])[:2]
     return found, [message.replace(str(path), "PATH", 1) for message in messages]
 
 
@@ -61,7 +61,6 @@ def load(tmp_path, text):
     ("[global]\n\fapps = no\n\x85\u2028update every = 2", {**without("apps"), "every": 2}),
     ("[global]\n# \u00e9\napps = no", without("apps")),
     (b"[global]\n# \xff\napps = no", without("apps")),
-    ("[global]\n\0apps\0 = no\0", without("apps")),
     ("[ebpf programs]\nnetwork connection monitoring = no", {"connections": False}),
     ("[network viewer]\nports = 80", {"ports": Text("80", "PATH:2")}),
     ("[network connections]\nports = 80 !81", {"ports": Text("80 !81", "PATH:2")}),
@@ -132,14 +131,28 @@ SECONDS = ": expected a whole number of seconds, 1 to 3600; the default holds"
     ("[global]\n[global]", "2: duplicate section 'global'" + PASSED_OVER),
     ("[]", "1: empty section name" + PASSED_OVER),
     ("[global]\napps = no\nnonsense", "3: unexpected line: 'nonsense'" + PASSED_OVER),
-    ("[global]\napps = no\n\0\0", ""),
-    ("[global]\nno\0nsense", "2: unexpected line: 'no nsense'" + PASSED_OVER),
     ("[global", "1: unexpected value continuation" + PASSED_OVER),
 ])
 def test_what_is_wrong_is_told_once(tmp_path, text, message):
     found, messages = load(tmp_path, text)
     assert messages == (["PATH:" + message] if message else [])
     assert found == DEFAULTS or not message
+
+
+@pytest.mark.parametrize("data, line, character, changed", [
+    (b"\x00\x01\x02", 1, "\0", {}),
+    ("[global]\napps = no\n\0\0\n\1", 3, "\0", without("apps")),
+    ("[global]\n\0apps\0 = no\0", 2, "\0", without("apps")),
+    ("[global]\napps = no".encode("utf-16-le"), 1, "\0", {}),
+    ("\x1b[31m[global]", 1, "\x1b", {}),
+    ("[global]\napps = no\x7f", 2, "\x7f", without("apps")),
+])
+def test_what_is_no_text_is_told_once(tmp_path, data, line, character, changed):
+    found, messages = load(tmp_path, data)
+    assert messages[0] == "PATH:%d: the control character %r; expected a text file; it is read as a blank" % (
+        line, character)
+    assert not any("control character" in message for message in messages[1:])
+    assert found == DEFAULTS._replace(**changed)
 
 
 def make_large(path):
@@ -157,7 +170,7 @@ def make_large(path):
 def test_what_is_no_file_of_options(tmp_path, make, why):
     path = tmp_path / "ebpf.conf"
     make(path)
-    assert ebpf_conf.load([str(path)]) == (
+    assert ebpf_conf.load([str(path)])[:2] == (
         DEFAULTS, ["%s:1: cannot be read: %s; its options keep their defaults" % (path, why)])
 
 
@@ -166,14 +179,14 @@ def test_the_largest_file(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    assert ebpf_conf.load([str(tmp_path / "none"), str(tmp_path / "nowhere" / "none")]) == (DEFAULTS, [])
+    assert ebpf_conf.load([str(tmp_path / "none"), str(tmp_path / "nowhere" / "none")]) == (DEFAULTS, [], "", {})
 
 
 def test_the_users_file_wins_option_by_option(tmp_path):
     user, stock = tmp_path / "user.conf", tmp_path / "stock.conf"
     user.write_text("[global]\napps = no\nupdate every = never\n[ebpf programs]\nvfs = yes")
     stock.write_text("[global]\napps = yes\nupdate every = 7\nload = return\n[ebpf programs]\nprocess = no")
-    found, messages = ebpf_conf.load([str(user), str(stock)])
+    found, messages = ebpf_conf.load([str(user), str(stock)])[:2]
     assert found == DEFAULTS._replace(mode="return", every=7, **without("apps", "process", "file"))
     assert len(messages) == 1 and messages[0].startswith("%s:3: update every = 'never': " % user)
 
@@ -182,7 +195,7 @@ def test_a_bad_file_leaves_the_other_in_force(tmp_path):
     user, stock = tmp_path / "user.conf", tmp_path / "stock.conf"
     user.write_text("nonsense")
     stock.write_text("[global]\napps = no")
-    found, messages = ebpf_conf.load([str(user), str(stock)])
+    found, messages = ebpf_conf.load([str(user), str(stock)])[:2]
     assert found == DEFAULTS._replace(**without("apps"))
     assert len(messages) == 1 and messages[0].startswith("%s:1: " % user)
 
@@ -212,7 +225,7 @@ def test_options_are_the_fields():
 def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
     with open(STOCK, encoding="utf-8") as file:
         text = file.read()
-    assert ebpf_conf.load([STOCK]) == (DEFAULTS, [])
+    assert ebpf_conf.load([STOCK]) == (DEFAULTS, [], "", {STOCK: 0})
 
     section, shown = None, []
     for line in text.splitlines():
@@ -244,7 +257,7 @@ def scratch(tmp_path_factory):
 
 def check(scratch, data):
     scratch.write_bytes(data)
-    found, messages = ebpf_conf.load([str(scratch)])
+    found, messages = ebpf_conf.load([str(scratch)])[:2]
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     for message in messages:
         assert message.isprintable()

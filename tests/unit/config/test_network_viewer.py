@@ -18,7 +18,7 @@ def settle(tmp_path):
     def read(text, environment=()):
         path = tmp_path / "ebpf.conf"
         path.write_text(text)
-        wanted, said = ebpf_conf.load([str(path)])
+        wanted, said = ebpf_conf.load([str(path)])[:2]
         found, messages = network_viewer.settle(wanted, dict(environment), SERVICES)
         return found, [message.replace(str(path), "PATH") for message in said + messages]
 
@@ -148,7 +148,7 @@ def test_the_users_file_wins_by_option_and_by_service(tmp_path):
     user.write_text("[network connections]\nports = 1\n[service name]\n80 = mine\n81 = mine too")
     stock.write_text("[network viewer]\nports = 2\nmaximum dimensions = 3\nips = nonsense\n"
                      "[service name]\n80 = theirs\n82 = theirs too")
-    wanted, messages = ebpf_conf.load([str(user), str(stock)])
+    wanted, messages = ebpf_conf.load([str(user), str(stock)])[:2]
     assert messages == []
     assert wanted.services == {80: "mine", 81: "mine too", 82: "theirs too"}
     assert (wanted.ports, wanted.dimensions) == (Text("1", "%s:2" % user), 3)
@@ -178,9 +178,10 @@ def test_without_etc_services():
     (None, None, True, {"CONNECTIONS": 1}),
     (None, None, False, {"CONNECTIONS": 0}),
     ("00", None, True, {"CONNECTIONS": 1, "FILTER_PORTS": 1}),
-    (None, [["0", 1]] * 3, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 3}),
+    (None, [["0", 1]] * 3, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": network_viewer.ROOM}),
+    (None, [["0", 1]] * 400, True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 800}),
     # nothing passes: a table of no rows cannot be made
-    (None, [], True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": 1}),
+    (None, [], True, {"CONNECTIONS": 1, "FILTER_ADDRESSES": network_viewer.ROOM}),
 ])
 def test_sizes(ports, networks, connections, expected):
     assert network_viewer.sizes(network_viewer.Viewer(ports, networks, 500, {}, False, ()), connections) == expected

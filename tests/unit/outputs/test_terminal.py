@@ -67,8 +67,18 @@ def test_no_terminal_is_plain_lines(monkeypatch):
     assert type(terminal.view(CHARTS, loaded(GROUP), SETTINGS)) is terminal.Plain
 
 
+@pytest.mark.parametrize("term", ["dumb", "unknown", "", None])
+def test_a_terminal_that_cannot_move_its_cursor_is_plain_lines(monkeypatch, printed, term):
+    monkeypatch.setattr(terminal.os, "isatty", lambda descriptor: True)
+    monkeypatch.delenv("TERM", raising=False)
+    if term is not None:
+        monkeypatch.setenv("TERM", term)
+    assert type(terminal.view(CHARTS, loaded(GROUP), SETTINGS)) is terminal.Plain
+
+
 def test_a_terminal_without_rich(monkeypatch, printed):
     monkeypatch.setattr(terminal.os, "isatty", lambda descriptor: True)
+    monkeypatch.setenv("TERM", "xterm")
     for name in [name for name in sys.modules if name == "rich" or name.startswith("rich.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
@@ -79,6 +89,7 @@ def test_a_terminal_without_rich(monkeypatch, printed):
 def test_the_live_table(monkeypatch):
     pytest.importorskip("rich")
     monkeypatch.setattr(terminal.os, "isatty", lambda descriptor: True)
+    monkeypatch.setenv("TERM", "xterm")
     view = terminal.view(CHARTS, loaded(GROUP, out=None), SETTINGS)
     drawn = []
     monkeypatch.setattr(view._live, "update", lambda drawing, refresh: drawn.append(drawing))
@@ -148,6 +159,7 @@ def drawn(monkeypatch):
     """A Live view, and what it has drawn as text."""
     console = pytest.importorskip("rich.console")
     monkeypatch.setattr(terminal.os, "isatty", lambda descriptor: True)
+    monkeypatch.setenv("TERM", "xterm")
     view = terminal.view(CHARTS, loaded(GROUP), SETTINGS)
     texts = []
 

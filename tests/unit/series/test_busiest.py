@@ -408,3 +408,21 @@ def test_a_candidate_is_forgotten_as_fast_while_rows_rest():
             chosen.tick(now, list(moved), [0, 0, 122, 12, 0])
         scores.append(chosen._seen[key(2)][2])
     assert scores[0] == pytest.approx(scores[1])
+
+
+def test_another_limit_takes_nothing_away():
+    """Of fewer the busiest stay. What has been shown and `other` are the total all the time, and no sum goes back."""
+    kernel, chosen, last = Kernel(), busiest_of(6), {}
+    for tick, limit in enumerate((6,) * 8 + (2,) * 8 + (9,) * 8, 1):
+        for number in range(8):
+            kernel.moved(key(number), (0, 0, 10 ** (number % 6), 1, 0))
+        if limit != len(chosen.table.live):
+            chosen.resize(limit)
+        chosen.tick(tick, list(kernel.rows.items()), kernel.totals)
+        sums = {series.id: series.sums[SOURCE] for series in chosen.table.live.values()}
+        assert all(now >= before for name, values in sums.items() for now, before in zip(values, last.get(name, values)))
+        last.update(sums)
+        assert kernel.totals == [shown + other for shown, other in zip(map(sum, zip(*last.values())), chosen.other)]
+        if limit == 2:
+            assert set(chosen.table.live) == {key(4), key(5)}
+    assert len(chosen.table.live) == 8
