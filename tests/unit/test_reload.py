@@ -204,7 +204,7 @@ def test_sighup_does_not_end_the_collector(collector):
     for _ in range(2):
         collector.send_signal(signal.SIGHUP)
         assert b"the configuration was read again: nothing has changed\n" in collector.stderr.readline()
-        assert collector.stdout.read(3) == b"\n\n\n"
+        assert [collector.stdout.read(1) for _ in range(3)] == [b"\n"] * 3  # of a pipe, read(3) may be less
     collector.terminate()
     assert (collector.wait(timeout=10), collector.stderr.read()) == (0, b"")
 
