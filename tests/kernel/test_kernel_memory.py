@@ -11,7 +11,7 @@ from harness.plugin_process import PLUGIN
 
 from ebpf_plugin.groups.rows import TABLES
 from ebpf_plugin.kernel import bpf, procfs
-from ebpf_plugin.load.programs import Maps, memory
+from ebpf_plugin.load.programs import Maps
 from ebpf_plugin.model.table import BPF_F_NO_PREALLOC
 
 NEXT_MAP, MAP_BY_ID = NEXT_IDS[1], 14  # BPF_MAP_GET_NEXT_ID, BPF_MAP_GET_FD_BY_ID
@@ -22,7 +22,7 @@ def kilobytes(numbers):
     """Of the maps with these ids."""
     descriptors = [bpf.bpf(MAP_BY_ID, bytearray(number.to_bytes(4, "little") + bytes(8))) for number in numbers]
     try:
-        return memory(descriptors) // 1024
+        return procfs.locked_memory(descriptors) // 1024
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
