@@ -43,7 +43,7 @@ def test_a_flood_loses_no_byte_and_no_memory(network, tmp_path, protocol):
                 "outbound_packets.sent": chart_sum(last, "outbound_packets.", "_sent")}
         expected = {"outbound_bytes.sent": sent, protocol + "_bandwidth.sent": sent,
                     "outbound_packets.sent": len(others) * EVENTS}
-        dimensions = assert_no_value_decreases(plugin.lines)
+        dimensions = assert_no_counter_decreases(plugin.lines)
         if protocol == "tcp":  # hooks on tracepoints do not see the address of a datagram
             assert dimensions > 50
             seen["tcp_outbound_conn.connected_v4"] = last["tcp_outbound_conn.connected_v4"]
@@ -56,14 +56,16 @@ def chart_sum(last, chart, end):
     return sum(value for name, value in last.items() if name.startswith(chart) and name.endswith(end))
 
 
-def assert_no_value_decreases(lines):
-    """The number of dimensions that were sent."""
-    last, chart = {}, None
+def assert_no_counter_decreases(lines):
+    """The number of counters (dimensions whose algorithm is incremental) that were sent."""
+    last, chart, counters = {}, None, set()
     for line in lines:
-        if line.startswith("BEGIN "):
-            chart = line.split()[1]
-        elif line.startswith("SET "):
-            _, name, _, value = line.split()
-            assert int(value) >= last.get((chart, name), 0)
-            last[chart, name] = int(value)
+        words = line.split() or [""]
+        if words[0] in ("CHART", "BEGIN"):
+            chart = words[1]
+        elif words[0] == "DIMENSION" and words[-3] == "incremental":
+            counters.add((chart, words[1]))
+        elif words[0] == "SET" and (chart, words[1]) in counters:
+            assert int(words[3]) >= last.get((chart, words[1]), 0)
+            last[chart, words[1]] = int(words[3])
     return len(last)
