@@ -60,10 +60,18 @@ def main(page: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, lifecycle.SIGNALS)
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
-        run(state, netdata.Netdata(state["every"], declared.unpack(state["charts"])))
+        run(state, published(state, netdata.Netdata(state["every"], declared.unpack(state["charts"]))))
     except lifecycle.Stop as stop:
         status = stop.status
     lifecycle.exit_now(status)
+
+
+def published(state: dict[str, Any], output: Output) -> Output:
+    """The output with the metrics before it, if they are served; alone they have no other one."""
+    if not state.get("endpoint"):
+        return output
+    from ..outputs.published import Published
+    return Published(state["endpoint"], state["every"], None if state["endpoint"]["alone"] else output)
 
 
 def run(state: dict[str, Any], output: Output) -> None:
@@ -72,7 +80,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     state: {"charts": packed, "maps": {group: (descriptor, number of counters, number of rows)}, "every": seconds,
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
-    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants}
+    None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants, "endpoint": what
+    Published wants and whether it is "alone", or None}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -86,6 +95,8 @@ def run(state: dict[str, Any], output: Output) -> None:
         sources += (PluginCharts(state["plugin"], missed),)
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, row_set.refresh)
+    if state.get("endpoint"):
+        output.watch(readers)  # type: ignore[attr-defined]
     gc.freeze()
     with output:
         pulse = ticker.Ticker(state["every"], still_here=output.still_here)

@@ -18,6 +18,8 @@ class Settings(NamedTuple):
     cgroups: bool
     processes: int
     method: str
+    listen: str
+    web_config: str
     connections: bool
     dimensions: int
     ports: Text
