@@ -66,7 +66,7 @@ def test_applications_add_up_to_the_machine(clean_kernel, tmp_path):
         for of_applications, of_machine in (
                 ("ebpf_application_file_open_calls_total", 'ebpf_file_descriptor_calls_total{operation="open"}'),
                 ("ebpf_application_vfs_read_bytes_total", 'ebpf_vfs_io_bytes_total{operation="read"}'),
-                ("ebpf_application_process_create_calls_total", 'ebpf_process_start_tasks_total{type="process"}')):
+                ("ebpf_application_process_create_processes_total", 'ebpf_process_start_tasks_total{type="process"}')):
             assert sum(value for name, value in found.items() if name.startswith(of_applications)) == found[of_machine] > 0
 
 
