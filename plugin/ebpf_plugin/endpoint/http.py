@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .pages import Pages
     from .access import Access
 
-CONNECTIONS = 16  # at a time
+CONNECTIONS = 8  # at a time
 HEAD = 8192  # bytes of a request
 SECONDS = 5.0  # for a request to come, and for the answer to be taken
-WAIT = 0.5  # seconds that a client has for its request when all connections are taken
+WAIT = 0.25  # seconds that a client has for its request when all connections are taken
 CHUNK = 65536  # bytes of an answer that are sent at a time
 STACK = 256 << 10  # bytes for each thread
 BOTH_WAYS = 2  # SHUT_RDWR
@@ -176,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _answer(self, status: int, headers: dict[str, str], body: bytes | bytearray) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "text/plain; charset=utf-8", **headers, "Content-Length": str(len(body)),
                             "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Connection": "close"}.items():

@@ -11,14 +11,15 @@ from .negotiation import takes_gzip, wants_openmetrics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterator, Union
 
     from ..outputs.sample_page import Page
 
-    Answer = tuple[int, dict[str, str], bytes]
+    Answer = tuple[int, dict[str, str], Union[bytes, bytearray]]
 
 LATE = 3  # intervals without a sample after which the collector counts as dead
 GZIP = 31  # wbits of zlib
+KEPT = 2  # texts of a tick; a machine has one Prometheus, or two
 INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>ebpf.plugin</title></head><body>
 <h1>ebpf.plugin %s</h1>
@@ -36,7 +37,7 @@ class Pages:
         self._page, self._names, self._version = page, names, version
         self._lock = threading.Lock()
         self._sequence = -1
-        self._texts: dict[tuple[bool, bool], bytes] = {}  # of this sequence: (OpenMetrics, gzip)
+        self._texts: dict[tuple[bool, bool], bytearray] = {}  # of this sequence: (OpenMetrics, gzip)
 
     def get(self, path: str, accept: str = "", encoding: str = "") -> Answer:
         """(status, headers, body) for a path and what the headers Accept and Accept-Encoding say."""
@@ -82,17 +83,22 @@ class Pages:
                 self._sequence = page.sequence
             body = self._texts.get((openmetrics, gzip))
             if body is None:
+                while len(self._texts) >= KEPT:
+                    del self._texts[next(iter(self._texts))]
                 body = self._texts[openmetrics, gzip] = self._written(page, openmetrics, gzip)
         headers = {"Content-Type": metrics.OPENMETRICS_TYPE if openmetrics else metrics.TEXT_TYPE,
                    "Vary": "Accept, Accept-Encoding"}
         return 200, {**headers, "Content-Encoding": "gzip"} if gzip else headers, body
 
-    def _written(self, page: Page, openmetrics: bool, gzip: bool) -> bytes:
-        parts = (part.encode("utf-8", "replace") for part in self._parts(page, openmetrics))
-        if not gzip:
-            return b"".join(parts)
-        compressor = zlib.compressobj(1, zlib.DEFLATED, GZIP)
-        return b"".join([*(compressor.compress(part) for part in parts), compressor.flush()])
+    def _written(self, page: Page, openmetrics: bool, gzip: bool) -> bytearray:
+        written = bytearray()  # join() would have all parts and their sum at the same time
+        compressor = zlib.compressobj(1, zlib.DEFLATED, GZIP) if gzip else None
+        for part in self._parts(page, openmetrics):
+            encoded = part.encode("utf-8", "replace")
+            written += compressor.compress(encoded) if compressor else encoded
+        if compressor:
+            written += compressor.flush()
+        return written
 
     def _parts(self, page: Page, openmetrics: bool) -> Iterator[str]:
         if self._names == "tfo":

@@ -20,8 +20,8 @@ BACKLOG = 64
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK = 1033, 1, 2
 START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.endpoint.server import main; main(int(sys.argv[2]))"
-# glibc: two heaps for all threads, and what is free goes back to the kernel
-MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+# glibc: one heap for all threads, and what is free goes back to the kernel
+MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 class CannotListen(Exception):
