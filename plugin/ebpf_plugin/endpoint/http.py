@@ -230,5 +230,11 @@ def _left(deadline: float) -> float:
 
 
 def warm_up() -> None:
-    """Let the standard library import what it imports at its first request: later it cannot open files."""
+    """Let the libraries load what they load at the first request: later they cannot open files.
+
+    glibc before 2.34 loads libgcc_s when the first thread ends (pthread_exit), and aborts if it cannot.
+    """
+    first = threading.Thread(target=int)
+    first.start()
+    first.join()
     http.client.parse_headers(io.BytesIO(b"Host: localhost\r\nX: \xff\r\n\r\n")).get("Accept", "")
