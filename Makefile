@@ -13,6 +13,11 @@ run: ## install what is missing and show the machine live (Ctrl-C ends); one tic
 	@$(MAKE) -s bytecode
 	@if [ -t 1 ]; then set --; else set -- --once; fi; $(SUDO) plugin/ebpf.plugin --debug "$$@"
 
+metrics: ## install what is missing and serve metrics to Prometheus at 127.0.0.1:9435 (Ctrl-C ends)
+	@tools/setup.sh run
+	@$(MAKE) -s bytecode
+	@$(SUDO) plugin/ebpf.plugin --listen 9435
+
 test: ## install what is missing and run everything: on this kernel, and on Debian's 6.1 in virtual machines
 	@tools/setup.sh test
 	$(MAKE) lint bytecode
@@ -82,15 +87,16 @@ here: ## what needs this machine itself, in turn, as a plugin of one test would 
 	$(MAKE) kernel
 	$(MAKE) agent
 
-docs: ## write the tables in README.md and packaging/docs that the code knows
+docs: ## write what the code knows: tables in README.md and packaging/docs, the dashboard for Grafana
 	$(PYTHON) tools/docs.py
+	$(PYTHON) tools/dashboard.py
 
 bench: ## what it costs, each figure beside a baseline of the same run
 	@tools/setup.sh test
 	@$(MAKE) bytecode
 	@$(SUDO) $(PYTHON) tools/bench.py
 
-.PHONY: help run bytecode test test-kernels test-kernel test-counting test-lifecycle test-faults test-lockdown
+.PHONY: help run metrics bytecode test test-kernels test-kernel test-counting test-lifecycle test-faults test-lockdown
 .PHONY: lint unit golden kernel here bench docs
 
 agent: ## the package, and a real Netdata agent with it installed, in a system of its own

@@ -1,18 +1,19 @@
 #!/bin/sh
-# install.sh: install ebpf.plugin from this checkout for a Netdata agent that is not Debian's package.
+# install.sh: install ebpf.plugin from this checkout, for a Netdata agent that is not Debian's package or for Prometheus alone.
 set -eu
 
 usage() {
 	cat <<'END'
-usage: install.sh [--prefix DIR] [--plugins-dir DIR] [--group NAME] [--dry-run] [--uninstall]
+usage: install.sh [--prefix DIR] [--plugins-dir DIR] [--group NAME] [--standalone] [--dry-run] [--uninstall]
 
   --prefix DIR       where the program goes: DIR/share/netdata-ebpf-plugin (default /usr/local)
   --plugins-dir DIR  where the agent looks for plugins (default: the first that exists of those below)
   --group NAME       the agent's group: its members may start the plugin (default netdata)
+  --standalone       without an agent: a systemd service that serves metrics to Prometheus on 127.0.0.1:9435
   --dry-run          say what would be done, and do nothing
-  --uninstall        remove what was installed with the same --prefix and --plugins-dir
+  --uninstall        remove what was installed with the same --prefix, --plugins-dir and --standalone
 
-Needs root, a C compiler, setcap (libcap2-bin), libbpf and the python3 modules iniconfig and netaddr of the distribution; and
+Needs root, a C compiler and setcap (libcap2-bin) unless it is --standalone, libbpf and the python3 modules iniconfig and netaddr of the distribution; and
 BCC (python3-bpfcc), if `make bytecode` was not run before. With DESTDIR in the environment, files are laid out below it for a package, and nothing else is done.
 END
 }
@@ -25,7 +26,7 @@ fail() {
 plugins_dirs="/usr/libexec/netdata/plugins.d /opt/netdata/usr/libexec/netdata/plugins.d /usr/lib/netdata/plugins.d"
 capabilities=cap_bpf,cap_perfmon,cap_dac_read_search,cap_sys_admin,cap_sys_resource=p # the table is in launcher.c
 
-prefix=/usr/local plugins_dir='' group=netdata dry='' uninstall='' dest=${DESTDIR:-}
+prefix=/usr/local plugins_dir='' group=netdata dry='' uninstall='' standalone='' dest=${DESTDIR:-}
 while [ $# -gt 0 ]; do
 	case $1 in
 	--prefix | --plugins-dir | --group)
@@ -37,6 +38,7 @@ while [ $# -gt 0 ]; do
 		esac
 		shift
 		;;
+	--standalone) standalone=yes ;;
 	--dry-run) dry=yes ;;
 	--uninstall) uninstall=yes ;;
 	-h | --help) usage && exit ;;
@@ -45,11 +47,13 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-if [ -z "$plugins_dir" ]; then
+if [ "$standalone" ]; then
+	plugins_dir=/nowhere
+elif [ -z "$plugins_dir" ]; then
 	for each in $plugins_dirs; do
 		[ -z "$plugins_dir" ] && [ -d "$each" ] && plugins_dir=$each
 	done
-	[ "$plugins_dir" ] || fail "no agent found in $plugins_dirs; give --plugins-dir"
+	[ "$plugins_dir" ] || fail "no agent found in $plugins_dirs; give --plugins-dir or --standalone"
 fi
 for each in "$prefix" "$plugins_dir"; do
 	case $each in
@@ -91,11 +95,22 @@ mark='# Alerts on the charts of ebpf.plugin.' # by which we know our own file of
 reload() {
 	[ -d /run/systemd/system ] || return 0
 	run systemctl daemon-reload
-	echo "now restart the agent: systemctl restart netdata"
+	if [ "$standalone" ]; then
+		[ "$uninstall" ] || run systemctl enable --now ebpf-plugin.socket ebpf-plugin.service
+	else
+		echo "now restart the agent: systemctl restart netdata"
+	fi
 }
 
 [ "$dry" ] || [ "$dest" ] || [ "$(id -u)" = 0 ] || fail "run as root (or with --dry-run)"
 
+if [ "$uninstall" ] && [ "$standalone" ]; then
+	[ -d /run/systemd/system ] && run systemctl disable --now ebpf-plugin.service ebpf-plugin.socket
+	run rm -rf "$dest$home"
+	run rm -f "$dest$command" "$dest$manual" "$dest$units/ebpf-plugin.service" "$dest$units/ebpf-plugin.socket"
+	reload
+	exit
+fi
 if [ "$uninstall" ]; then
 	[ -e "$dest$launcher" ] && { ours "$dest$launcher" || fail "$launcher is not ours; nothing was removed"; }
 	run rm -rf "$dest$home"
@@ -110,7 +125,7 @@ fi
 if [ -e "$dest$launcher" ] && ! ours "$dest$launcher"; then
 	fail "$launcher is another program, perhaps the agent's own (package netdata-plugin-ebpf): remove that first"
 fi
-[ "$dry" ] || [ "$dest" ] || getent group "$group" >/dev/null || fail "there is no group $group; give --group"
+[ "$dry" ] || [ "$dest" ] || [ "$standalone" ] || getent group "$group" >/dev/null || fail "there is no group $group; give --group"
 
 for each in plugin bpf conf.d; do
 	(cd "$here" && find "$each" -type f ! -name '*.pyc' ! -path '*/.*') | while read -r file; do
@@ -130,6 +145,23 @@ for each in check-kernel-config.sh reset_netdata_trace.sh; do
 	run install -D -m 755 "$here/tools/$each" "$dest$home/tools/$each"
 done
 run install -D -m 644 "$here/packaging/ebpf.plugin.1" "$dest$manual"
+run mkdir -p "$dest$prefix/bin"
+run ln -sfn "$program" "$dest$command"
+check() {
+	run /usr/bin/python3 -m compileall -q "$home/plugin"
+	run /usr/bin/python3 -I -c 'import iniconfig, netaddr' ||
+		echo "install.sh: install what is missing from the distribution (Debian: python3-iniconfig python3-netaddr)" >&2
+}
+if [ "$standalone" ]; then
+	for each in service socket; do
+		run install -D -m 644 "$here/packaging/systemd/ebpf-plugin.$each" "$dest$units/ebpf-plugin.$each"
+		run sed -i "s|/usr/local/bin/|$prefix/bin/|" "$dest$units/ebpf-plugin.$each"
+	done
+	[ "$dest" ] && exit
+	check
+	reload
+	exit
+fi
 run install -D -m 644 "$here/packaging/ebpf-plugin.conf" "$dest$dropin"
 if [ -z "$agent" ]; then
 	echo "install.sh: put packaging/health.d/ebpf.conf into the directory health.d of the agent's configuration for its alerts," >&2
@@ -140,8 +172,7 @@ else
 	run install -D -m 644 "$here/packaging/health.d/ebpf.conf" "$dest$alerts"
 fi
 [ -z "$agent" ] || run install -D -m 644 "$here/packaging/ebpf_dashboard_info.js" "$dest$texts"
-run mkdir -p "$dest$prefix/bin" "$dest$plugins_dir"
-run ln -sfn "$program" "$dest$command"
+run mkdir -p "$dest$plugins_dir"
 
 hardening="-fPIE -pie -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro -Wl,-z,now"
 # shellcheck disable=SC2086 # lists of words
@@ -152,7 +183,5 @@ run ${CC:-cc} -std=c11 -Wall -Wextra -Werror ${CFLAGS:--O2 $hardening} ${CPPFLAG
 run chown "root:$group" "$launcher"
 run chmod 0750 "$launcher"
 run setcap "$capabilities" "$launcher" || run chmod 4750 "$launcher" # not every file system has capabilities
-run /usr/bin/python3 -m compileall -q "$home/plugin"
-run /usr/bin/python3 -I -c 'import iniconfig, netaddr' ||
-	echo "install.sh: install what is missing from the distribution (Debian: python3-iniconfig python3-netaddr)" >&2
+check
 reload

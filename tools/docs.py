@@ -16,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "plugin"), os.path.join(ROOT, "tools")]
 
 import metadata  # noqa: E402
+from charts_of_metrics import charts_of_metrics  # noqa: E402
 
 from ebpf_plugin.collect import cgroups  # noqa: E402
 from ebpf_plugin.commands.charts import APPLICATION, CONNECTION, MACHINE, listed  # noqa: E402
@@ -27,8 +28,10 @@ from ebpf_plugin.groups.rows import MAX_APPS  # noqa: E402
 from ebpf_plugin.internals.charts import CHARTS as INTERNALS  # noqa: E402
 from ebpf_plugin.kernel.tracefs import MAXACTIVE  # noqa: E402
 from ebpf_plugin.model.chart import MODES  # noqa: E402
+from ebpf_plugin.outputs.tfo_metrics import METRICS  # noqa: E402
 
 DOCUMENTS = ("README.md", "packaging/docs/charts.md", "packaging/docs/configuration.md", "packaging/docs/limits.md",
+             "packaging/docs/metrics.md",
              "packaging/ebpf.plugin.1")
 PART = re.compile(r"""(?s)((?:<!-- |\.\\" )generated: ([\w-]+)(?: -->)?\n).*?((?:<!-- |\.\\" )end)""")
 METADATA = "packaging/metadata.yaml"
@@ -104,7 +107,7 @@ def descriptions():
         lines = file.read().splitlines()
     found, section, comment = {}, "", []
     for line in lines:
-        header, option = re.fullmatch(r"\[(.*)\]", line), re.fullmatch(r"    # ([a-z -]+) = .*", line)
+        header, option = re.fullmatch(r"\[(.*)\]", line), re.fullmatch(r"    # ([a-z -]+) =(?: .*)?", line)
         if header:
             section = header.group(1)
         if option:
@@ -148,7 +151,7 @@ def options():
             section = option.section
             text += "\n### `[%s]`\n\n" % section
         takes = accepted(option)
-        text += "- `%s = %s`%s\n" % (option.key, default(option), " (%s)" % takes if takes else "")
+        text += "- `%s`%s\n" % (("%s = %s" % (option.key, default(option))).strip(), " (%s)" % takes if takes else "")
         text += textwrap.fill(described.get((section, option.key), ""), WIDTH, initial_indent="  ", subsequent_indent="  ",
                               break_on_hyphens=False, break_long_words=False) + "\n"
     return text + "\n"
@@ -162,7 +165,7 @@ def manual_options():
             section = option.section
             text += ".SS [%s]\n" % roff(section)
         takes = accepted(option)
-        text += ".TP\n.B %s = %s\n" % (roff(option.key), roff(default(option)))
+        text += ".TP\n.B %s\n" % roff(("%s = %s" % (option.key, default(option))).strip())
         what = described.get((section, option.key), "") + (" Accepted: %s." % takes if takes else "")
         text += roff(textwrap.fill(what, WIDTH, break_on_hyphens=False, break_long_words=False)) + "\n"
     return text
@@ -171,6 +174,25 @@ def manual_options():
 def roff(text):
     """Text for a manual page. A line that begins with a dot or a quote would be a command."""
     return re.sub(r"(?m)^([.'])", r"\\&\1", text.replace("\\", "\\e").replace("-", "\\-"))
+
+
+def metrics():
+    """One row for each metric: the charts that have its numbers. Control groups have those of applications."""
+    found = {}
+    for chart, family, labels in charts_of_metrics():
+        if chart.by != "cgroup":
+            found.setdefault(family.name, (family, labels, []))[2].append(chart.full_id)
+    return table(["metric", "type", "labels", "chart", "what"], [
+        ["`%s`" % name, family.kind, ", ".join(labels) or "-",
+         ids[0] if len(ids) == 1 else "%s and %d others" % (ids[0], len(ids) - 1), family.help]
+        for name, (family, labels, ids) in found.items()])
+
+
+def tfo_metrics():
+    """One row for each metric with the names of tfo-agent."""
+    return table(["metric", "by application from", "for the machine from"], [
+        ["`tfo_ebpf_%s`" % name, *(", ".join(dict.fromkeys(chart for chart, _, _ in sources)) or "-" for sources in both)]
+        for name, (_, *both) in METRICS.items()])
 
 
 def limits():
@@ -199,7 +221,7 @@ def alerts():
 PARTS = {"charts": charts, "about-charts": lambda: about(MACHINE), "about-connections": lambda: about(CONNECTION),
          "about-applications": lambda: about(APPLICATION), "summary": summary, "applications": applications, "hooks": hooks,
          "options": options, "manual-options": manual_options, "limits": limits, "alerts": alerts,
-         "internals": internals}
+         "internals": internals, "metrics": metrics, "tfo-metrics": tfo_metrics}
 
 
 def written(text):

@@ -5,7 +5,8 @@ set -eu
 
 packages="python3-bpfcc python3-iniconfig python3-netaddr python3-rich"
 if [ "${1:-run}" = test ]; then
-	packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-pyroute2 python3-yaml mypy"
+	packages="$packages python3-pytest python3-hypothesis python3-flake8 python3-pyroute2 python3-prometheus-client mypy"
+	packages="$packages prometheus python3-yaml python3-bcrypt openssl" # metrics
 	packages="$packages python3-venv python3-pip python3-setuptools python3-wheel"
 	packages="$packages debootstrap debhelper dh-python lintian libcap2-bin binutils" # the Debian package, and a clean system for it
 	packages="$packages shellcheck checkpolicy semodule-utils"
@@ -20,6 +21,12 @@ missing=
 for package in $packages; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
+case "$missing " in
+*" prometheus "*) # its tests start it; the service shall not
+	as_root mkdir -p /etc/systemd/system
+	[ -e /etc/systemd/system/prometheus.service ] || as_root ln -s /dev/null /etc/systemd/system/prometheus.service
+	;;
+esac
 if [ -n "$missing" ]; then
 	echo "installing:$missing" >&2
 	as_root apt-get update -qq

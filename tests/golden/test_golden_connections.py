@@ -201,5 +201,5 @@ def other_of(chart):
     return "other_ALL" if chart.startswith("in") else "other_ALL_other"
 
 
-PLACES = {chart.id: [(end, measure) for measure, end, _ in connections._planned(NETWORK, chart, "")[2]]
+PLACES = {chart.id: [(end, measure) for measure, end, *_ in connections._planned(NETWORK, chart, "")[2]]
           for chart in NETWORK.connections}

@@ -1,5 +1,6 @@
 """packaging/install.sh, for agents that are not Debian's: on the host itself, but what it writes there is forgotten."""
 import os
+import re
 import shutil
 
 from cleanroot import ROOT, Root
@@ -40,6 +41,24 @@ def test_install_run_and_uninstall(host):
     assert host.run(PREFIX + "/bin/ebpf.plugin", "--version").returncode == 0
     host.run(SCRIPT, "--prefix", PREFIX)  # again, over itself
     host.run(SCRIPT, "--prefix", PREFIX, "--uninstall")
+    assert written(host) == before
+
+
+UNITS = "/etc/systemd/system"
+
+
+def test_standalone_needs_no_agent(host):
+    host.run("rm", "-r", "/opt/netdata")
+    before = written(host)
+    host.run(SCRIPT, "--prefix", PREFIX, "--standalone")
+    unit = host.file(UNITS + "/ebpf-plugin.service").read_text()
+    program = re.search(r"(?m)^ExecStart=(\S+) --listen fd://0$", unit).group(1)
+    assert program == PREFIX + "/bin/ebpf.plugin"
+    assert host.file(UNITS + "/ebpf-plugin.socket").exists() and not host.file("/opt/netdata").exists()
+    # a user like that of the unit can read all of it
+    said = host.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program, "--version").stdout
+    assert said.startswith("ebpf.plugin ")
+    host.run(SCRIPT, "--prefix", PREFIX, "--standalone", "--uninstall")
     assert written(host) == before
 
 

@@ -31,6 +31,7 @@ PROTOCOLS = {6: "TCP", 17: "UDP"}
 KEY = struct.Struct("=16sHBB")  # struct flow_key: address, port, protocol, inbound
 KEY_SIZE, VALUE = KEY.size, "=6Q"  # struct flow: born, then the MEASURES
 INBOUND = {False: "out", True: "in"}
+OTHER = (("service", "other"),)  # labels
 
 
 def plan(group: Group, mode: str, hooks: Mapping[str, HasMethod], viewer: Viewer, descriptor: int,
@@ -61,12 +62,13 @@ def _totals(side: str, measure: str) -> tuple[str, ...]:
 
 
 def _planned(group: Any, chart: Any, note: str) -> tuple[Any, ...]:
-    """(whether it is of inbound connections, the packed chart, its measures with the ends of the dimensions' ids and their
-    multipliers). The ids of a chart with one measure have no end."""
+    """(whether it is of inbound connections, the packed chart, its measures with the ends of the dimensions' ids, their
+    multipliers and labels). The ids of a chart with one measure have no end."""
     found = {_totals(side, measure): (inbound, measure) for inbound, side in INBOUND.items() for measure in MEASURES}
-    measures = tuple((found[dim.plus][1], "_" + dim.id if len(chart.dims) > 1 else "", dim.multiplier) for dim in chart.dims)
+    measures = tuple((found[dim.plus][1], "_" + dim.id if len(chart.dims) > 1 else "", dim.multiplier, dim.labels)
+                     for dim in chart.dims)
     packed, = pack([Chart(group.name, chart.id, chart.title + note, chart.units, chart.family, chart.priority, (), "stacked",
-                          by="connection", context=chart.context)])
+                          by="connection", context=chart.context, metric=tuple(chart.metric))])
     return found[chart.dims[0].plus][0], packed, measures
 
 
@@ -89,14 +91,15 @@ class Connections:
 
     def _chart(self, chart: Chart, inbound: bool, measures: Any) -> list[SeriesChart]:
         """The chart, if any protocol has one of its measures."""
-        parts = {name: Part((MEASURES.index(name),), suffix, multiplier) for name, suffix, multiplier in measures}
+        parts = {name: Part((MEASURES.index(name),), suffix, multiplier, labels)
+                 for name, suffix, multiplier, labels in measures}
         of_protocol = {number: tuple(part for name, part in parts.items() if self._is_measured(protocol, name))
                        for number, protocol in PROTOCOLS.items()}
         common = tuple(part for part in parts.values() if any(part in found for found in of_protocol.values()))
         other = "other:ALL" if inbound else "other:ALL:other"
         return [SeriesChart(self._directions[inbound].table, SOURCE, chart, common,
                             lambda series: of_protocol[series.key[18]],
-                            (other.replace(":", "_"), other))] if common else []
+                            (other.replace(":", "_"), other, OTHER))] if common else []
 
     def _is_measured(self, protocol: str, measure: str) -> bool:
         return (protocol, measure.replace("_packets", "")) in self._measured
@@ -107,10 +110,10 @@ class Connections:
         protocol = PROTOCOLS[number]
         service = str(self._services.get((port, protocol), port))
         if inbound:
-            return "%d_%s" % (port, protocol), "", (("service", service), ("protocol", protocol))
+            return "%d_%s" % (port, protocol), "", (("service", service), ("port", "%d" % port), ("protocol", protocol))
         text = text_of(address)
         return ("%d_%s_%s" % (port, protocol, text.replace(":", "-")), "",
-                (("service", service), ("protocol", protocol), ("address", text)))
+                (("service", service), ("port", "%d" % port), ("protocol", protocol), ("address", text)))
 
     def take_over(self, wanted: dict[str, Any], _changed: set[str], _processes: Any) -> None:
         """Show what the configuration says now (commands/reread.py)."""

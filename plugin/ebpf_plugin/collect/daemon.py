@@ -57,9 +57,17 @@ def main(page: int) -> None:
         process.set_name("ebpf.plugin")
         state = marshal.loads(os.pread(page, os.fstat(page).st_size, 0))
         os.close(page)
-        run(state, netdata.Netdata(state["every"], declared.unpack(state["charts"])))
+        run(state, published(state, netdata.Netdata(state["every"], declared.unpack(state["charts"]))))
 
     lifecycle.end_with(collect)
+
+
+def published(state: dict[str, Any], output: Output) -> Output:
+    """The output with the metrics before it, if they are served; alone they have no other one."""
+    if not state.get("endpoint"):
+        return output
+    from ..outputs.published import Published
+    return Published(state["endpoint"], state["every"], None if state["endpoint"]["alone"] else output)
 
 
 def run(state: dict[str, Any], output: Output) -> None:
@@ -69,7 +77,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     "ticks": N or None, "programs", "links" and "events": what MissedEvents wants, "host": number of the host's rows,
     "connections": connections.plan() or None, "apps": what Applications wants and "rows" that have a process already, or
     None, "cgroups": what Cgroups wants, or None, "plugin": what PluginCharts wants, "statistics": what ProgramCharts wants,
-    or None, "internals": what Internals wants, or None, "reload": what Reload wants, or None: then SIGHUP raises Stop, too}
+    or None, "internals": what Internals wants, or None, "reload": what Reload wants, or None: then SIGHUP raises Stop, too;
+    "endpoint": what Published wants and whether it is "alone", or None}
     """
     applications = state["apps"]
     marks = applications["tables"]["apps_rows"] if applications else None
@@ -88,6 +97,8 @@ def run(state: dict[str, Any], output: Output) -> None:
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     refresh = _reloading(state["reload"], sources, row_set.refresh) if state["reload"] else row_set.refresh
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, refresh)
+    if state.get("endpoint"):
+        output.watch(readers)  # type: ignore[attr-defined]
     gc.freeze()
     with output:
         tick(collector, output, pulse, state["ticks"], missed.tell)

@@ -7,7 +7,7 @@ import sys
 from typing import Mapping, Sequence
 
 from .. import VERSION, log
-from ..config import directories, ebpf_conf
+from ..config import directories, ebpf_conf, options
 from ..config.settings import GROUP_NAMES, Settings
 
 
@@ -74,6 +74,11 @@ def _plugin() -> argparse.ArgumentParser:
     add("--ticks", type=_positive, metavar="N", help="stop after N ticks")
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
     add("--config", metavar="DIR", help="read ebpf.conf and apps_groups.conf of DIR instead of the user's")
+    add("--listen", type=_address, metavar="[ADDRESS:]PORT", help="serve the numbers to Prometheus over HTTP; also "
+        "unix:/PATH and fd://N. Without SECONDS and outside of the agent, nothing is printed on stdout then")
+    add("--web-config", metavar="FILE", help="TLS and passwords for it, as the exporters of Prometheus take them")
+    add("--metrics-names", choices=("ebpf", "tfo"), default="ebpf",
+        help="ebpf: names by this plugin (default); tfo: those of tfo-agent, as far as they are measured")
     add("--check", action="store_true",
         help="say what this kernel offers and which options hold (-v: for each hook); exit 0 if every enabled group can run")
     add("--json", action="store_true", help="with --check: the same as JSON")
@@ -113,6 +118,13 @@ def read(args: argparse.Namespace, environment: Mapping[str, str]) -> ebpf_conf.
     return found
 
 
+def _address(text: str) -> str:
+    try:
+        return options.listen(text or "-")
+    except options.Invalid as error:
+        raise argparse.ArgumentTypeError("%s, not %r" % (error, text)) from None
+
+
 def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """The Settings of files and flags; what is wrong in the files is logged."""
     found, messages, notice, _ = read(args, environment)
@@ -129,4 +141,6 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         found = found.only_flagged(flags)
     if args.no_apps:
         found = found.with_groups(set(found.groups) - {"apps"})
-    return found._replace(every=max(args.seconds or 1, found.every))
+    return found._replace(
+        every=max(args.seconds or 1, found.every), listen=args.listen or found.listen,
+        web_config=os.path.abspath(args.web_config) if args.web_config else found.web_config)

@@ -9,11 +9,13 @@ from typing import Any, Sequence
 from . import reread
 from .. import log
 from ..collect import connections, daemon
+from ..config import listen_address
 from ..config.options import ALL_PROGRAMS, NO_PROGRAMS
+from ..config.settings import Settings
 from ..groups.apps import APPS
 from ..groups.network import NETWORK
 from ..groups.plugin import FULL, PLUGIN
-from ..kernel import procfs
+from ..kernel import privileges, procfs
 from ..load import loader, running_processes
 from ..load.loader import Loaded
 from ..load.plan import Plan
@@ -26,38 +28,75 @@ from ..programs import statistics
 def run(args: argparse.Namespace, plan: Plan) -> int:
     """Returns the exit status; raises lifecycle.Stop."""
     begun = time.monotonic()
+    endpoint = None
     try:
         if not plan.groups:
             raise loader.LoadFailed(
                 "no group is enabled: see [ebpf programs] of ebpf.conf, or of ebpf.d.conf, and the flags -p and -n")
         test = {name: os.environ.get("EBPF_PLUGIN_TEST_" + name.upper(), "") for name in ("comm", "netns")}
+        if plan.settings.listen and not args.check:
+            endpoint = _endpoint(args, plan)
         loaded = loader.load(plan, test)
     except loader.LoadFailed as failure:
         if args.check:
             from . import check
             return check.report(args, plan, None, str(failure))
-        return _fail(args, str(failure))
+        return _fail(args, plan.settings, str(failure))
     if args.check:
         from . import check
         return check.report(args, plan, loaded, "")
     charts = select_charts(plan.groups, plan.settings.mode, loaded.hooks)
     _log_failures(loaded)
     if not charts:
-        return _fail(args, "no hook could be attached; ebpf.plugin --check says more")
+        return _fail(args, plan.settings, "no hook could be attached; ebpf.plugin --check says more")
     state = _state(args, plan, loaded, charts)
     # as Netdata's own plugins take it
     if not args.debug and os.environ.get("NETDATA_INTERNALS_MONITORING") != "NO":
         from . import internals
         state["internals"] = internals.plan(plan.groups, plan.settings.mode, loaded, time.monotonic() - begun)
+    descriptors = list(loaded.descriptors)
+    if endpoint:
+        state["endpoint"] = {
+            **endpoint,
+            "counters": {group.name: group.counters for group in plan.groups if args.debug and group.name in loaded.maps},
+            "hooks": tuple((group, name, hook.method or "")
+                           for group, hooks in loaded.hooks.items() for name, hook in hooks.items())}
+        descriptors += (endpoint["page"], endpoint["alive"])
     if args.debug:
         from ..outputs import terminal
         view = terminal.view(charts, loaded, plan.settings)
         if args.ticks is None and not os.isatty(1):
             log.write(log.INFO, "stdout is no terminal: plain lines at each tick until Ctrl-C; --once prints one tick")
-        daemon.run(state, view)
+        daemon.run(state, daemon.published(state, view))
         return 0
-    netdata.declare(charts, plan.settings.every)
-    return daemon.execute(state, loaded.descriptors)
+    if is_for_agent(args, plan.settings):
+        netdata.declare(charts, plan.settings.every)
+    else:
+        log.write(log.INFO, "metrics are served on %s" % plan.settings.listen)
+    return daemon.execute(state, descriptors)
+
+
+def is_for_agent(args: argparse.Namespace, settings: Settings) -> bool:
+    """Whether stdout is the agent's: always, unless metrics are served and nobody asks for the protocol by an interval or by
+    what the agent has in the environment of its plugins."""
+    return bool(not settings.listen or args.seconds or any(name.startswith("NETDATA_") for name in os.environ))
+
+
+def _endpoint(args: argparse.Namespace, plan: Plan) -> dict[str, Any] | None:
+    """Start the process that serves metrics. Without it there are still charts; if there are none, raises LoadFailed."""
+    from ..endpoint import start, web_config
+    address = listen_address.parse(plan.settings.listen)
+    alone = not args.debug and not is_for_agent(args, plan.settings)
+    try:
+        with privileges.Unused():
+            web = web_config.read(plan.settings.web_config) if plan.settings.web_config else {}
+        options = {"web": web, "names": args.metrics_names}
+        return {**start.start(address, options, os.environ), "alone": alone}
+    except (start.CannotListen, web_config.Invalid) as error:
+        if alone:
+            raise loader.LoadFailed(str(error)) from error
+        log.write(log.ERROR, str(error))
+        return None
 
 
 def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequence[declared.Chart]) -> dict[str, Any]:
@@ -70,6 +109,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         # tests tick faster than any agent takes
         "every": float(os.environ.get("EBPF_PLUGIN_TEST_INTERVAL", settings.every)),
         "connections": None, "apps": None, "cgroups": None, "statistics": None, "internals": None, "reload": None,
+        "endpoint": None,
         "maps": {group.name: (loaded.maps[group.name], len(group.counters), rows if group.split else 1)
                  for group in plan.groups if group.name in loaded.maps},
     }
@@ -111,10 +151,10 @@ def _entries_of_flows(loaded: Loaded) -> int:
     return flows.entries_with(loaded.values, procfs.possible_cpus())
 
 
-def _fail(args: argparse.Namespace, reason: str) -> int:
+def _fail(args: argparse.Namespace, settings: Settings, reason: str) -> int:
     """A failure that trying again will not change: one line, and the agent is told not to start us again."""
     log.write(log.ERROR, reason)
-    if not args.debug:
+    if not args.debug and is_for_agent(args, settings):
         netdata.write(netdata_protocol.DISABLE)
     return 1
 

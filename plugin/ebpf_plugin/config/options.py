@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
-from . import network_filters
+from . import listen_address, network_filters
 from ..groups import GROUPS
 from ..model.group import Group
 
@@ -68,6 +68,21 @@ def whole_number(least: int, most: int, of: str = "") -> Callable[[str], int]:
     return parse
 
 
+def listen(text: str) -> str:
+    """An address that listen_address.parse() takes, or nothing."""
+    try:
+        return str(listen_address.parse(text)) if text else ""
+    except ValueError:
+        raise Invalid("expected " + listen_address.ACCEPTED) from None
+
+
+def absolute_path(text: str) -> str:
+    """A path from the root on, or nothing."""
+    if text and not (text.startswith("/") and text.isprintable()):
+        raise Invalid("expected an absolute path")
+    return text
+
+
 def switch_of(group: Group) -> Option:
     """The option that turns a group on and off."""
     switch = group.switch
@@ -95,6 +110,8 @@ OPTIONS = (
     Option("processes", "global", "pid table size", whole_number(64, 4194304), 32768),
     Option("program_statistics", "global", "program statistics", choice(*PROGRAM_CHOICES), "no"),
     Option("method", "global", "ebpf co-re tracing", choice(*METHOD_CHOICES), "auto"),
+    Option("listen", "global", "listen", listen, ""),
+    Option("web_config", "global", "web config file", absolute_path, ""),
     *_switches("ebpf programs"),
     Option("connections", "ebpf programs", "network connection monitoring", boolean, True),
     Option("dimensions", "network viewer", "maximum dimensions", whole_number(0, 5000), 500),

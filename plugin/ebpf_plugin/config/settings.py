@@ -19,6 +19,8 @@ class Settings(NamedTuple):
     processes: int
     program_statistics: str
     method: str
+    listen: str
+    web_config: str
     connections: bool
     dimensions: int
     ports: Text

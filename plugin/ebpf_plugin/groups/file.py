@@ -1,7 +1,7 @@
 """File descriptors opened and closed. Pairs with bpf/file.c."""
 from __future__ import annotations
 
-from ..model.chart import RETURN, Chart, Dimension, per_application, placed
+from ..model.chart import RETURN, Chart, Dimension, Metric, per_application, placed
 from ..model.group import Function, Group, Hook, Switch, Tracepoint, sys_exits
 
 CLOSES = ("close_calls", "close_file_calls")
@@ -36,6 +36,7 @@ FILE = Group(
         21000,
         Chart(
             id="file_descriptor",
+            metric=Metric(label="operation"),
             context="filesystem.file_descriptor",
             title="Files opened and descriptors closed",
             units="calls/s",
@@ -49,6 +50,7 @@ FILE = Group(
         ),
         Chart(
             id="file_error",
+            metric=Metric(label="operation"),
             context="filesystem.file_error",
             title="Calls to open or close a file that failed",
             units="calls/s",

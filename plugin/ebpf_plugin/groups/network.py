@@ -1,7 +1,7 @@
 """TCP and UDP. Pairs with bpf/network.c and the headers that it includes."""
 from __future__ import annotations
 
-from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application, placed
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, Metric, per_application, placed
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, TRAMPOLINE, WITH_ARGUMENT, Field, Function, Group, Hook, Note, ProgramTypes, Switch,
     Tracepoint
@@ -29,6 +29,15 @@ def moving(name: str, functions: tuple[Function, ...], tracepoint: str) -> Hook:
     )
 
 
+# charts of both protocols, and those of applications and connections: their metrics
+METRICS = {"functions": "%s_call", "bandwidth": "%s_bytes", "error": "%s_error",
+           "bandwidth_sent": "network_sent", "bandwidth_recv": "network_received", "bandwidth_tcp_send": "tcp_send",
+           "bandwidth_tcp_recv": "tcp_receive", "bandwidth_tcp_retransmit": "tcp_retransmit",
+           "bandwidth_udp_send": "udp_send", "bandwidth_udp_recv": "udp_receive",
+           "outbound_conn_v4": "tcp_outbound_v4", "outbound_conn_v6": "tcp_outbound_v6",
+           "outbound_packets": "outbound", "inbound_packets": "inbound"}
+
+
 def pair(chart: str, title: str, units: str, protocol: str, counter: str, description: str, modes: tuple[str, ...] = MODES,
          more: tuple[Dimension, ...] = ()) -> Chart:
     """A chart of what was sent and received; bytes that were sent are below zero."""
@@ -36,6 +45,7 @@ def pair(chart: str, title: str, units: str, protocol: str, counter: str, descri
     return Chart(
         id=name, title=title, units=units, family="Socket", modes=modes, description=description,
         context="ip." + ("total_" if chart == "bandwidth" else "") + name,
+        metric=Metric(METRICS[chart] % protocol, "operation" if more else "direction"),
         dims=(Dimension("sent", ("%s_send_%s" % (protocol, counter),), multiplier=-1 if counter == "bytes" else 1),
               Dimension("received", ("%s_recv_%s" % (protocol, counter),))) + more)
 
@@ -43,7 +53,8 @@ def pair(chart: str, title: str, units: str, protocol: str, counter: str, descri
 def of_apps(chart: str, title: str, units: str, counters: tuple[str, ...], description: str, context: str = "",
             cgroup: str = "") -> Chart:
     """A chart of applications, in the family of the network."""
-    return per_application(chart, title, units, counters, description, family="ebpf net", context=context, cgroup=cgroup)
+    return per_application(chart, title, units, counters, description, family="ebpf net", context=context, cgroup=cgroup,
+                           metric=METRICS.get(chart, ""))
 
 
 def of_connections(chart: str, title: str, units: str, unit: str, description: str) -> Chart:
@@ -53,7 +64,9 @@ def of_connections(chart: str, title: str, units: str, unit: str, description: s
                       for way in ("sent", "received"))
     return Chart(
         id=chart, title=title, units=units, family="Network connections", description=description,
-        dims=(Dimension("sent", sent, multiplier=-1), Dimension("recv", received)))
+        metric=Metric(METRICS.get(chart, "")),
+        dims=(Dimension("sent", sent, multiplier=-1, labels=(("direction", "sent"),)),
+              Dimension("recv", received, labels=(("direction", "received"),))))
 
 
 BUSIEST = "The busiest connections have dimensions of their own, `other` has the rest. "
@@ -167,6 +180,7 @@ NETWORK = Group(
              "were reset (ECONNRESET, EPIPE) or that timed out: look at the service on the other side.", (RETURN,)),
         Chart(
             id="tcp_retransmit",
+            metric=Metric("tcp_retransmit"),
             context="ip.tcp_retransmit",
             title="TCP packets retransmitted",
             units="packets/s",
@@ -191,6 +205,7 @@ NETWORK = Group(
              (RETURN,)),
         Chart(
             id="inbound_conn",
+            metric=Metric("tcp_inbound_connections"),
             context="ip.inbound_conn",
             title="Inbound TCP connections",
             units="connections/s",
@@ -203,11 +218,13 @@ NETWORK = Group(
         ),
         Chart(
             id="tcp_outbound_conn",
+            metric=Metric("tcp_outbound_connections"),
             context="ip.tcp_outbound_conn",
             title="Outbound TCP connections begun",
             units="connections/s",
             family="Socket",
-            dims=(Dimension("connected_v4", ("connects_v4",)), Dimension("connected_v6", ("connects_v6",))),
+            dims=(Dimension("connected_v4", ("connects_v4",), labels=(("family", "ipv4"),)),
+                  Dimension("connected_v6", ("connects_v6",), labels=(("family", "ipv6"),))),
             description=(
                 "Calls of connect that sent a connection request, by the version of IP. Whether the peer answers is not "
                 "known then. A connection to an IPv4 address by a socket of IPv6 counts as IPv4. A rise without more work "

@@ -4,7 +4,7 @@ No group of the registry: nothing is loaded for it. The values are those of coll
 """
 from __future__ import annotations
 
-from ..model.chart import Chart, Dimension, placed
+from ..model.chart import Chart, Dimension, Metric, placed
 from ..model.group import Group, Switch
 
 HOOKS, MISSED, FULL = "plugin_hooks", "plugin_missed", "plugin_table_full"
@@ -18,6 +18,7 @@ PLUGIN = Group(
         21900,
         Chart(
             id=HOOKS,
+            metric=Metric(label="state"),
             title="Hooks of ebpf.plugin",
             units="hooks",
             family="Plugin",

@@ -1,7 +1,7 @@
 """Tasks created, ended and released. Pairs with bpf/process.c."""
 from __future__ import annotations
 
-from ..model.chart import RETURN, Chart, Dimension, per_application, placed
+from ..model.chart import RETURN, Chart, Dimension, Metric, per_application, placed
 from ..model.group import (
     AT_CALL, TRACEPOINT, WITH_ARGUMENT, Function, Group, Hook, Switch, Tracepoint, sys_enters, sys_exits
 )
@@ -62,6 +62,7 @@ PROCESS = Group(
         21030,
         Chart(
             id="process_thread",
+            metric=Metric("process_start", "type"),
             context="system.process_thread",
             title="Processes and threads created",
             units="tasks/s",
@@ -75,6 +76,7 @@ PROCESS = Group(
         ),
         Chart(
             id="exit",
+            metric=Metric(label="type", help="Tasks that exited (process) and that were released (task)"),
             context="system.exit",
             title="Tasks ended and released",
             units="tasks/s",
@@ -87,6 +89,8 @@ PROCESS = Group(
         ),
         Chart(
             id="process_status",
+            metric=Metric("process_not_closed", "state", "Change since the tick before of the tasks that have not exited "
+                          "(process) and of those that have exited and are not released (zombie)"),
             context="system.process_status",
             title="Tasks created less ended, and ended less released",
             units="tasks",
@@ -102,6 +106,7 @@ PROCESS = Group(
         ),
         Chart(
             id="task_error",
+            metric=Metric("process_start_error", "type"),
             context="system.task_error",
             title="Processes and threads that could not be created",
             units="calls/s",

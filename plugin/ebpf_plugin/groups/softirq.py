@@ -1,7 +1,7 @@
 """Software interrupts. Pairs with bpf/softirq.c."""
 from __future__ import annotations
 
-from ..model.chart import Chart, Dimension
+from ..model.chart import Chart, Dimension, Metric
 from ..model.group import Group, Hook, Switch, Tracepoint
 from ..model.histogram import Histogram
 from ..model.table import ARRAY, Table
@@ -31,6 +31,7 @@ SOFTIRQ = Group(
     charts=(
         Chart(
             id="softirq_calls",
+            metric=Metric(label="vector"),
             title="Software interrupts handled",
             units="calls/s",
             family="softirq",
@@ -43,6 +44,7 @@ SOFTIRQ = Group(
         ),
         Chart(
             id="softirq_time",
+            metric=Metric(label="vector"),
             title="Time in handlers of software interrupts",
             units="milliseconds/s",
             family="softirq",
@@ -55,11 +57,13 @@ SOFTIRQ = Group(
     ) + tuple(
         Chart(
             id="softirq_duration_" + histogram.name,
+            metric=Metric("softirq_duration", help="Duration of handlers of software interrupts",
+                          sum=("softirq_time", vector)),
             context="ebpf.softirq_duration",
             title="%s software interrupts that ran for so many microseconds or more" % vector,
             units="calls/s",
             family="softirq",
-            dims=histogram.dimensions(),
+            dims=histogram.dimensions(("vector", vector)),
             description=(
                 "How many calls of the handler of %s took how long: a dimension counts calls from its number of "
                 "microseconds up to the next dimension's, the last one those of 1024 and more. Hardware interrupts that "

@@ -1,7 +1,7 @@
 """Calls into the VFS layer. Pairs with bpf/vfs.c."""
 from __future__ import annotations
 
-from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, per_application, placed
+from ..model.chart import ENTRY, MODES, RETURN, Chart, Dimension, Metric, per_application, placed
 from ..model.group import (
     AT_CALL, PROBE, TRACEPOINT, WITH_RESULT, Field, Function, Group, Hook, Note, Switch, Tracepoint, sys_enters,
     sys_exits, syscall_symbols
@@ -25,6 +25,7 @@ def of_machine(chart: str, title: str, units: str, dims: tuple[Dimension, ...], 
                modes: tuple[str, ...] = MODES) -> Chart:
     """A chart of the family VFS."""
     return Chart(id=chart, title=title, units=units, family="VFS", modes=modes, dims=dims, description=description,
+                 metric=Metric("vfs_delete") if chart == "deleted_objects" else Metric(label="operation"),
                  context="filesystem." + (chart if chart.startswith("vfs_") else "vfs_" + chart))
 
 

@@ -10,6 +10,8 @@ class Dimension(NamedTuple):
     """A dimension: `id` is shown as it is. `plus` and `minus` are counters whose sums make the value.
 
     It is declared if every hook that writes them is attached. What is shown is its value times `multiplier` by `divisor`.
+    `labels` are pairs of name and value for metrics, instead of the chart's label with the id. With a label `le`, the value
+    counts observations up to that bound which no dimension before it has counted, and the chart is a histogram.
     """
 
     id: str
@@ -18,6 +20,21 @@ class Dimension(NamedTuple):
     algorithm: str = "incremental"
     multiplier: int = 1
     divisor: int = 1
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Metric(NamedTuple):
+    """How a chart is called where names follow Prometheus, as far as the rule of model/metric.py does not say it well.
+
+    name: without prefix, unit and `_total`. label: the name of the label whose values are the dimensions' ids. help: instead
+    of the chart's title. sum: for a histogram, the chart and the dimension of the same group whose value is the sum of what
+    was observed.
+    """
+
+    name: str = ""
+    label: str = ""
+    help: str = ""
+    sum: tuple[str, ...] = ()
 
 
 class Chart(NamedTuple):
@@ -46,6 +63,7 @@ class Chart(NamedTuple):
     description: str = ""
     context: str = ""
     cgroup: str = ""
+    metric: Metric = Metric()
 
 
 def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
@@ -55,7 +73,8 @@ def placed(first: int, *charts: Chart) -> tuple[Chart, ...]:
 
 def per_application(chart: str, title: str, units: str, counters: tuple[str, ...], description: str,
                     family: str = "ebpf syscall", modes: tuple[str, ...] = MODES, context: str = "",
-                    cgroup: str = "") -> Chart:
-    """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart."""
+                    cgroup: str = "", metric: str = "") -> Chart:
+    """A chart for Group.apps: of each application the sum of `counters`. The other arguments are those of Chart; `metric`
+    is the name in its Metric."""
     return Chart(id=chart, title=title, units=units, family=family, modes=modes, description=description, context=context,
-                 dims=(Dimension("application", counters),), cgroup=cgroup)
+                 dims=(Dimension("application", counters),), cgroup=cgroup, metric=Metric(metric))

@@ -37,17 +37,18 @@ class Dimension:
 class Chart:
     """A chart that is declared. group: the name of its group; title: with what its numbers mean here; kind: line or stacked;
     type: what stands before the id; by: what its dimensions are told apart by ("application", ...), "" if they are fixed;
-    context: what outputs group charts by, "" for type and id; labels: pairs of name and value."""
+    context: what outputs group charts by, "" for type and id; labels: pairs of name and value; metric: the fields of
+    model.chart.Metric, or none."""
 
     __slots__ = ("group", "id", "title", "units", "family", "priority", "dimensions", "kind", "type", "by", "context",
-                 "labels", "full_id")
+                 "labels", "metric", "full_id")
 
     def __init__(self, group: str, id: str, title: str, units: str, family: str, priority: int,
                  dimensions: tuple[Dimension, ...], kind: str = "line", type: str = "ebpf", by: str = "",
-                 context: str = "", labels: tuple[tuple[str, str], ...] = ()):
+                 context: str = "", labels: tuple[tuple[str, str], ...] = (), metric: tuple[Any, ...] = ()):
         self.group, self.id, self.title, self.units, self.family, self.priority = group, id, title, units, family, priority
         self.dimensions, self.kind, self.type, self.by, self.context = dimensions, kind, type, by, context
-        self.labels = labels
+        self.labels, self.metric = labels, metric
         self.full_id = "%s.%s" % (type, id)
 
     def fields(self) -> tuple[Any, ...]:

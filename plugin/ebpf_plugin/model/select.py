@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, Mapping, Protocol
 
-from . import declared
+from . import declared, metric
 from .chart import Chart, Dimension
 from .group import Group, hook_of
 
@@ -45,7 +45,8 @@ def _selected(group: Group, charts: Iterable[Chart], mode: str, hooks: Hooks) ->
             notes = sorted({note for dim in dims for note in _notes(group, dim, mode, methods)})
             title = "%s (%s)" % (chart.title, ", ".join(notes)) if notes else chart.title
             yield declared.Chart(group.name, chart.id, title, chart.units, chart.family, chart.priority,
-                                 tuple(_declared(group, dim, methods) for dim in dims), context=chart.context)
+                                 tuple(_declared(group, chart, dim, methods) for dim in dims), context=chart.context,
+                                 metric=tuple(chart.metric))
 
 
 def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> list[str | None]:
@@ -53,10 +54,11 @@ def _methods(group: Group, dim: Dimension, methods: Mapping[str, str | None]) ->
     return [methods.get(hook_of(group, counter).name) for counter in dim.plus + dim.minus]
 
 
-def _declared(group: Group, dim: Dimension, methods: Mapping[str, str | None]) -> declared.Dimension:
+def _declared(group: Group, chart: Chart, dim: Dimension, methods: Mapping[str, str | None]) -> declared.Dimension:
     plus, minus = (tuple(map(group.counters.index, counters)) for counters in (dim.plus, dim.minus))
     used = sorted({method for method in _methods(group, dim, methods) if method})
-    return declared.Dimension(dim.id, dim.algorithm, dim.multiplier, plus, minus, tuple(used), divisor=dim.divisor)
+    return declared.Dimension(dim.id, dim.algorithm, dim.multiplier, plus, minus, tuple(used), divisor=dim.divisor,
+                              labels=dim.labels or metric.default_labels(chart, dim.id))
 
 
 def _notes(group: Group, dim: Dimension, mode: str, methods: Mapping[str, str | None]) -> Iterator[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 100  # programs; the busiest. The plugin itself has half as many
 GROUP, FAMILY, BY = "programs", "BPF programs", "program"
 RUNS, TIME = (0,), (1,)  # places in a row's values
-OTHER = ("other", "other")
+OTHER = ("other", "other", (("program", "other"),))
 # id, title, units, priority
 RUNS_CHART = ("programs_runs", "Runs of BPF programs", "runs/s", 29000)
 TIME_CHART = ("programs_time", "Time in BPF programs", "milliseconds/s", 29001)
@@ -122,7 +122,7 @@ class ProgramCharts:
             self._version = self._busiest.table.version
             dimensions = [Dimension(series.id, "absolute", name=series.name, labels=series.labels)
                           for series in self._busiest.table.live.values()]
-            dimensions.append(Dimension(OTHER[0], "absolute", name=OTHER[1]))
+            dimensions.append(Dimension(OTHER[0], "absolute", name=OTHER[1], labels=OTHER[2]))
             self._average = self._average.replaced(dimensions=tuple(dimensions))
         return self._average
 

@@ -9,17 +9,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Sequence
 
-    from .table import Series, SeriesTable, Values
+    from .table import Labels, Series, SeriesTable, Values
 
 
 class Part:
     """One dimension of each series: its value is the sum of `places` in the series' values. `suffix` ends its id and
-    name."""
+    name, `labels` come behind those of the series."""
 
-    __slots__ = ("suffix", "multiplier", "places", "value", "divisor")
+    __slots__ = ("suffix", "multiplier", "places", "labels", "value", "divisor")
 
-    def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1, *, divisor: int = 1):
-        self.places, self.suffix, self.multiplier, self.divisor = places, suffix, multiplier, divisor
+    def __init__(self, places: tuple[int, ...], suffix: str = "", multiplier: int = 1, labels: Labels = (), *,
+                 divisor: int = 1):
+        self.places, self.suffix, self.multiplier, self.labels, self.divisor = places, suffix, multiplier, labels, divisor
         # value(values) of a series that has these values from the chart's source
         self.value: Callable[[Sequence[int]], int] = self._sum
         if len(places) == 1:
@@ -32,11 +33,13 @@ class Part:
 class SeriesChart:
     """A chart of a table's series. `chart` is what all of its versions have in common.
 
-    parts: Parts; parts_of(series) those of one series, if not all. other: id and name of what is shown for the rest, if any.
+    parts: Parts; parts_of(series) those of one series, if not all. other: id, name and labels of what
+    is shown for the rest, if any.
     """
 
     def __init__(self, table: SeriesTable, source: str, chart: Chart, parts: tuple[Part, ...],
-                 parts_of: Callable[[Series], tuple[Part, ...]] | None = None, other: tuple[str, str] | None = None):
+                 parts_of: Callable[[Series], tuple[Part, ...]] | None = None,
+                 other: tuple[str, str, Labels] | None = None):
         self._table, self._source, self.chart, self._parts, self._other = table, source, chart, parts, other
         self._parts_of = parts_of or (lambda series: parts)
         self._version = -1
@@ -80,13 +83,12 @@ class SeriesChart:
                 if self._table.has_appeared(series):
                     start = 0 if before is None else part.value(before)
                 dimensions.append(Dimension(series.id + part.suffix, "incremental", part.multiplier, name=name,
-                                            labels=series.labels, start=start, divisor=part.divisor))
+                                            labels=series.labels + part.labels, start=start, divisor=part.divisor))
                 self._values.append(0 if sums is None else part.value(sums))
         if self._other is not None:
-            id, name = self._other
+            id, name, labels = self._other
             dimensions += [Dimension(id + part.suffix, "incremental", part.multiplier, name=name + part.suffix,
-                                     divisor=part.divisor)
-                           for part in self._parts]
+                                     labels=labels + part.labels, divisor=part.divisor) for part in self._parts]
         self.chart = self.chart.replaced(dimensions=tuple(dimensions))
         self._version = self._table.version
 

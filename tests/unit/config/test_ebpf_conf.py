@@ -230,14 +230,14 @@ def test_the_stock_file_shows_each_option_once_with_its_default(tmp_path):
     section, shown = None, []
     for line in text.splitlines():
         header = re.fullmatch(r"\[(.*)\]", line)
-        option = re.fullmatch(r"    # ([a-z -]+) = (.*\S)", line)
+        option = re.fullmatch(r"    # ([a-z -]+) =(?: (.*\S))?", line)
         section = header.group(1) if header else section
         if option:
-            shown.append((section, option.group(1), option.group(2)))
+            shown.append((section, option.group(1), option.group(2) or ""))
         assert header or not line or line.lstrip().startswith("#"), "not commented: " + line
     assert shown == [(option.section, option.key, as_text(option)) for option in OPTIONS]
 
-    uncommented = re.sub(r"(?m)^    # ([a-z0-9 -]+ = .*\S)$", r"    \1", text)
+    uncommented = re.sub(r"(?m)^    # ([a-z0-9 -]+ =(?: .*\S)?)$", r"    \1", text)
     found, messages = load(tmp_path, uncommented)
     assert messages == [] and network_viewer.settle(found, {})[1] == []
     nowhere = {name: value._replace(where="") for name, value in found._asdict().items() if isinstance(value, Text)}

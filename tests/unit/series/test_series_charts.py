@@ -6,7 +6,8 @@ from ebpf_plugin.series.charts import Part, RowCharts, SeriesChart
 from ebpf_plugin.series.table import SeriesTable
 
 COMMON = Chart("toy", "moved", "Moved", "bytes/s", "Toys", 7, (), "stacked", by="toy")
-SENT, RECEIVED = Part((0,), "_sent", -1), Part((1, 2), "_recv")
+SENT, RECEIVED = Part((0,), "_sent", -1, (("way", "out"),)), Part((1, 2), "_recv")
+OTHER = ("other", "others", (("key", "the rest"),))
 
 
 @pytest.fixture
@@ -21,14 +22,15 @@ def dimensions(chart):
 
 
 def test_each_series_has_its_parts_and_the_rest_comes_last(table):
-    found = SeriesChart(table, "rows", COMMON, (SENT, RECEIVED), other=("other", "others"))
+    found = SeriesChart(table, "rows", COMMON, (SENT, RECEIVED), other=OTHER)
     table.update(table.add("a", 0, {}), "rows", (1, 20, 300))
     chart, values = found.values((7, 8, 9))
     assert dimensions(chart) == [
         ("a_sent", "A_sent", -1), ("a_recv", "A_recv", 1),
         ("other_sent", "others_sent", -1), ("other_recv", "others_recv", 1)]
     assert values == (1, 320, 7, 17)
-    assert [dimension.labels for dimension in chart.dimensions] == [(("key", "a"),)] * 2 + [()] * 2
+    assert [dict(dimension.labels) for dimension in chart.dimensions] == [
+        {"key": "a", "way": "out"}, {"key": "a"}, {"key": "the rest", "way": "out"}, {"key": "the rest"}]
 
 
 def test_without_a_rest_only_series_are_shown(table):
@@ -68,7 +70,7 @@ def test_only_what_is_counted_by_its_source_is_its_value(table):
 
 
 def test_where_a_dimension_began(table):
-    found = SeriesChart(table, "rows", COMMON, (SENT,), other=("other", "other"))
+    found = SeriesChart(table, "rows", COMMON, (SENT,), other=OTHER)
     first = table.add("a", 0, {"rows": (3, 0, 0)})
     for _ in range(3):
         table.begin_tick()

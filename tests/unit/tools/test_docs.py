@@ -86,8 +86,8 @@ def test_files_that_are_named_exist(page):
 def test_every_option_is_described(option):
     described = docs.descriptions().get((option.section, option.key), "")
     assert described.endswith("."), "conf.d/ebpf.conf: [%s] %s has no description" % (option.section, option.key)
-    assert "`%s = " % option.key in text("packaging/docs/configuration.md")
-    assert "\n.B %s = " % docs.roff(option.key) in text("packaging/ebpf.plugin.1")
+    assert "`%s =" % option.key in text("packaging/docs/configuration.md")
+    assert "\n.B %s =" % docs.roff(option.key) in text("packaging/ebpf.plugin.1")
 
 
 def test_an_option_without_a_description_is_named(monkeypatch, capsys):
