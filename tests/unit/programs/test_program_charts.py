@@ -94,7 +94,8 @@ def test_programs_of_one_name_and_type_are_one_series(kernel):
     assert dict(zip([dimension.id for dimension in chart.dimensions], runs)) == {
         "sd_devices": 7, "sd_devices_2": 1, "other": 0}
     assert {dimension.labels for dimension in chart.dimensions} == {
-        (("program", "sd_devices"), ("type", "kprobe")), (("program", "sd_devices"), ("type", "xdp")), (("program", "other"),)}
+        (("program", "sd_devices"), ("type", "kprobe")), (("program", "sd_devices"), ("type", "xdp")),
+        (("program", "other"),)}
 
 
 def test_sums_do_not_fall_when_a_program_goes_and_comes_back(kernel):
