@@ -25,8 +25,9 @@ from ebpf_plugin.config.options import OPTIONS, Invalid, Text, boolean  # noqa: 
 from ebpf_plugin.config.settings import GROUP_NAMES  # noqa: E402
 from ebpf_plugin.groups import GROUPS  # noqa: E402
 from ebpf_plugin.groups.rows import MAX_APPS  # noqa: E402
-from ebpf_plugin.internals.charts import CHARTS as INTERNALS  # noqa: E402
+from ebpf_plugin.internals.charts import CHARTS as INTERNALS, declared as declared_internals  # noqa: E402
 from ebpf_plugin.kernel.tracefs import MAXACTIVE  # noqa: E402
+from ebpf_plugin.model import metric  # noqa: E402
 from ebpf_plugin.model.chart import MODES  # noqa: E402
 from ebpf_plugin.outputs.tfo_metrics import METRICS  # noqa: E402
 
@@ -90,9 +91,11 @@ def applications():
 
 def internals():
     """One row for each chart of the plugin itself."""
-    return table(["chart `netdata.`", "what", "unit", "dimensions"], [
-        ["ebpf_" + id_, title, units, ", ".join(dimensions) or "maps by their names"]
-        for id_, title, units, dimensions, _, _ in INTERNALS])
+    metrics = {chart.id: metric.family(chart).name for chart in declared_internals(["map"]).values() if chart.metric}
+    return table(["chart `netdata.`", "what", "unit", "dimensions", "metric"], [
+        ["ebpf_" + id_, title, units, ", ".join(dimensions) or "maps by their names",
+         "`%s`" % metrics["ebpf_" + id_] if "ebpf_" + id_ in metrics else "-"]
+        for id_, title, units, dimensions, *_ in INTERNALS])
 
 
 def hooks():

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 PREFIX = "ebpf_"
 # what a chart's units say: the base unit, how many of the chart's make one of it
 UNITS = {"milliseconds": ("seconds", 1000), "microseconds": ("seconds", 10 ** 6), "nanoseconds": ("seconds", 10 ** 9),
-         "difference": ("", 1)}
-BASE_UNITS = ("seconds", "bytes")
+         "difference": ("", 1), "percentage": ("ratio", 100)}
+BASE_UNITS = ("seconds", "bytes", "ratio")
 DEFAULT_LABEL = "dimension"
 
 

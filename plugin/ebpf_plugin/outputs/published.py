@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from . import Output
 
 
-# the others show the same numbers once more
+# the others show the same numbers once more, but for those of the plugin itself (`netdata`) that are called something
 TYPES = ("ebpf", "apps", "cgroups")
 
 
@@ -89,7 +89,7 @@ class Published:
                 raise lifecycle.Stop(1)
             return
         try:
-            shown = [each for each in sample if each[0].type in TYPES]
+            shown = [each for each in sample if each[0].type in TYPES or each[0].type == "netdata" and each[0].metric]
             self._writer.write(now, time.time(), self._every, shown + self._own(now))
         except OSError as error:
             log.once(log.ERROR, "cannot hand samples to the process that serves metrics: %s" % error.strerror)

@@ -25,10 +25,10 @@ SHOWN = 100  # programs; the busiest. The plugin itself has half as many
 GROUP, FAMILY, BY = "programs", "BPF programs", "program"
 RUNS, TIME = (0,), (1,)  # places in a row's values
 OTHER = ("other", "other", (("program", "other"),))
-# id, title, units, priority
-RUNS_CHART = ("programs_runs", "Runs of BPF programs", "runs/s", 29000)
-TIME_CHART = ("programs_time", "Time in BPF programs", "milliseconds/s", 29001)
-AVERAGE_CHART = ("programs_average", "Average time of a run of BPF programs", "nanoseconds", 29002)
+# id, title, units, priority, name of the metric
+RUNS_CHART = ("programs_runs", "Runs of BPF programs", "runs/s", 29000, "runs")
+TIME_CHART = ("programs_time", "Time in BPF programs", "milliseconds/s", 29001, "run")
+AVERAGE_CHART = ("programs_average", "Average time of a run of BPF programs", "nanoseconds", 29002, "run_average")
 
 
 class ProgramCharts:
@@ -139,6 +139,6 @@ def _average(before: Sequence[int] | None, now: Sequence[int]) -> int | None:
     return round((now[1] - before[1]) / (now[0] - before[0]))
 
 
-def _chart(chart: tuple[str, str, str, int], kind: str = "stacked") -> Chart:
-    id, title, units, priority = chart
-    return Chart(GROUP, id, title, units, FAMILY, priority, (), kind, by=BY)
+def _chart(chart: tuple[str, str, str, int, str], kind: str = "stacked") -> Chart:
+    id, title, units, priority, metric = chart
+    return Chart(GROUP, id, title, units, FAMILY, priority, (), kind, by=BY, metric=(metric, "", "", ()))

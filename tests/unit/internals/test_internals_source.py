@@ -9,7 +9,8 @@ from ebpf_plugin.commands import internals as command
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.internals import charts, source
 from ebpf_plugin.kernel import procfs
-from ebpf_plugin.outputs import netdata_protocol
+from ebpf_plugin.model import metric
+from ebpf_plugin.outputs import metrics, netdata_protocol
 
 STATE = {"hooks": (5, 3, 2), "refused": (1, 0, 4, 0), "programs": 17, "maps": (7, 8, 9),
          "hashes": (("flows", 7, 20, 48, 1000), ("services", 8, 4, 4, 64)), "loading": 258770, "kretprobes": ("p_vfs_read",)}
@@ -165,3 +166,26 @@ def test_the_memory_is_what_the_kernel_says():
 
 def test_no_group_has_an_id_of_theirs():
     assert charts.GROUP not in [group.name for group in GROUPS]
+
+
+def test_metrics_have_names_of_their_own():
+    shown = [metric.family(chart) for chart in charts.declared(["flows", "services"]).values() if chart.metric]
+    assert {family.name for family in shown} == {
+        "ebpf_plugin_refused_hooks", "ebpf_plugin_bpf_objects", "ebpf_plugin_map_memory_bytes", "ebpf_plugin_map_fill_ratio",
+        "ebpf_plugin_other_rows", "ebpf_plugin_last_tick_seconds", "ebpf_plugin_cpu_seconds_total",
+        "ebpf_plugin_memory_bytes", "ebpf_plugin_load_seconds"}
+
+
+def test_values_of_metrics_are_in_base_units(machine):
+    found = internals(machine)
+    found.tick(0)
+    machine.pulse.took, machine.pulse.late = 0.00085, 0.0123456
+    found.tick(1)
+    sample = [each for each in found.tick(2) if each[0].metric]
+    lines = "".join(metrics.texts(sample)).splitlines()
+    assert 'ebpf_plugin_map_fill_ratio{map="flows"} 0.025' in lines
+    assert 'ebpf_plugin_last_tick_seconds{time="duration"} 0.00085' in lines
+    assert "ebpf_plugin_cpu_seconds_total 0.001234" in lines
+    assert "ebpf_plugin_load_seconds 0.25877" in lines
+    assert 'ebpf_plugin_refused_hooks{reason="rejected"} 4' in lines
+    assert 'ebpf_plugin_other_rows{direction="outbound"} 11' in lines

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ebpf_plugin import log
+from ebpf_plugin.outputs import metrics
 from ebpf_plugin.programs import charts, objects, statistics
 
 
@@ -84,6 +85,17 @@ def test_time_is_shown_in_milliseconds(kernel):
     time = found.tick(9.0)[1][0]
     assert time.units == "milliseconds/s"
     assert [dimension.divisor for dimension in time.dimensions] == [10 ** 6, 10 ** 6]
+
+
+def test_metrics_are_in_base_units(kernel):
+    kernel.run(1, 0, 0)
+    found = source(one=1)
+    ticks(found, kernel, lambda: kernel.run(1, 4, 3000))
+    lines = "".join(metrics.texts(found.tick(9.0))).splitlines()
+    labels = '{program="one",type="kprobe"}'
+    assert "ebpf_program_runs_total%s 4" % labels in lines
+    assert "ebpf_program_run_seconds_total%s 3e-06" % labels in lines
+    assert {"# TYPE ebpf_program_runs_total counter", "# TYPE ebpf_program_run_seconds_total counter"} <= set(lines)
 
 
 def test_programs_of_one_name_and_type_are_one_series(kernel):
