@@ -1,6 +1,6 @@
 #!/bin/sh
-# Remove the kprobe events that ebpf.plugin left in tracefs: after kill -9 of the plugin and its guard, say.
-# They are named ebpf_plugin/r_<program>_<process> (plugin/ebpf_plugin/tracefs.py); no other line is ours to touch.
+# Remove the kprobe events that ebpf.plugin left in tracefs: after kill -9 of the plugin, for example.
+# They are named ebpf_plugin/r_<program>_<process> (plugin/ebpf_plugin/kernel/tracefs.py); no other line is ours to touch.
 
 usage() {
 	cat <<-'END'
@@ -37,7 +37,7 @@ remove() { # NAME
 		echo "not removed $1: the kernel refuses; a running program may use it" >&2
 		status=1
 	else
-		echo "gone by itself $1" # its own guard was faster
+		echo "gone by itself $1" # the kernel or somebody else was faster
 	fi
 }
 

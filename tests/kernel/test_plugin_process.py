@@ -1,5 +1,6 @@
 """The plugin as a process: what it prints on a real kernel, how it ends, and that it leaves nothing in the kernel."""
 import errno
+import importlib.util
 import os
 import pathlib
 import pty
@@ -229,7 +230,8 @@ def test_every_terminal_is_shown_a_tick(clean_kernel, term, plain):
             os.close(ours)
     assert plugin.returncode == 0
     assert re.search(rb"file_descriptor +open", shown)
-    assert (b"\x1b" not in shown) == plain
+    has_rich = importlib.util.find_spec("rich") is not None  # not in a guest; without it the plugin prints plain lines
+    assert (b"\x1b" not in shown) == (plain or not has_rich)
 
 
 def test_a_header_in_the_working_directory_is_not_compiled(clean_kernel, tmp_path):

@@ -21,7 +21,7 @@ def made(monkeypatch):
 
     def make(name, process, group=tracefs.GROUP):
         with monkeypatch.context() as patched:
-            patched.setattr(tracefs.os, "getppid", lambda: process)
+            patched.setattr(tracefs.os, "getpid", lambda: process)
             patched.setattr(tracefs, "GROUP", group)
             names.append(tracefs.add_kretprobe(name, FUNCTION))
         return names[-1]
