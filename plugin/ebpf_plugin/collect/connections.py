@@ -143,13 +143,11 @@ class Connections:
         # a row is counted before its total: as long as no counter changes, no row has, but for what comes just now
         if of_network is not self._counted:
             try:
-                rows: dict[bool, list[Any]] = {False: [], True: []}
-                for row in self._map.rows():
-                    rows[row[0][-1] == 1].append(row)
+                self._read_rows()
             except OSError as error:
                 log.once(log.ERROR, "cannot read the connections: %s; their charts have a gap" % error.strerror)
                 return []
-            self._rows, self._counted = rows, of_network
+            self._counted = of_network
             self._moved = {inbound: [sum([of_network[place] for place in places]) for places in self._totals[side]]
                            for inbound, side in INBOUND.items()}
         renamed = self._resolver is not None and self._resolver.take()
@@ -160,8 +158,19 @@ class Connections:
                 self._name_all(direction)
         return [chart.values(self._directions[inbound].other) for inbound, chart in self._charts]
 
-    def rows_in_other(self) -> tuple[int, ...]:
-        """How many of the kernel's rows have no dimension of their own: outbound, inbound."""
+    def _read_rows(self) -> None:
+        """Those of the last tick are let go of first: so there is never room taken for both."""
+        self._counted = None
+        self._rows = {False: [], True: []}
+        for direction in self._directions.values():
+            direction.forget_rows()
+        for row in self._map.rows():
+            self._rows[row[0][-1] == 1].append(row)
+
+    def rows_in_other(self) -> tuple[int | None, ...]:
+        """How many of the kernel's rows have no dimension of their own: outbound, inbound. None if that is not known."""
+        if self._counted is None:
+            return None, None
         return tuple([sum([key not in direction.table.live for key, _ in self._rows[inbound]])
                       for inbound, direction in self._directions.items()])
 

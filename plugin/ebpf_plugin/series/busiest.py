@@ -38,14 +38,18 @@ class Busiest:
         self._seen: dict[object, tuple[int, int, float]] = {}  # of rows that are not shown: epoch, moved, score
         self._ticks, self._scanned = 0, True
         self._rows: Sequence[Row] | None = None  # those of the last tick
-        self._looked_at: Sequence[Row] | None = None  # those among which candidates were looked for last
+        self._looked = False  # whether candidates have been looked for among them
         self._spared = 0  # looks since then, which would have found what they had found
 
     def resize(self, limit: int) -> None:
         """Show so many from the next tick on."""
         self._limit = limit
-        self._looked_at = None  # there may be room for rows that rest
+        self._looked = False  # there may be room for rows that rest
         self.table.remember(REMEMBERED * limit)
+
+    def forget_rows(self) -> None:
+        """Let go of the rows of the last tick: there may be thousands, and others are about to be read."""
+        self._rows = None
 
     def tick(self, now: float, rows: Sequence[Row], totals: Sequence[int],
              is_excluded: Callable[[Any], bool] | None = None) -> None:
@@ -60,9 +64,9 @@ class Busiest:
         scan = len(self.table.live) < self._limit or self._ticks % RESCAN_TICKS == 0
         if rows is not self._rows:
             self._count(now, rows)
-            self._rows = rows
+            self._rows, self._looked = rows, False
         candidates = None
-        if scan and rows is self._looked_at:
+        if scan and self._looked:
             self._spared += 1
         elif scan:
             candidates = [row for row in rows if row[0] not in self.table.live]
@@ -76,7 +80,7 @@ class Busiest:
                 self._remove(series)
         if candidates is not None:
             self._choose(now, candidates, is_excluded)
-            self._looked_at, self._spared = rows, 0
+            self._looked, self._spared = True, 0
         self._scanned = scan
         self.other = [max(known, total - given) for known, total, given in zip(self.other, totals, self._given)]
 

@@ -347,11 +347,13 @@ def test_a_map_that_cannot_be_read_is_a_gap(network, monkeypatch):
     played.look(WEB)
     played.map.error = OSError(1, "Operation not permitted")
     assert played.look() == [] == played.look()
+    assert played.connections.rows_in_other() == (None, None)
     with pytest.raises(OSError):
         played.connections.read()
     played.map.error = None
     played.connections.read()
     assert len(played.look(WEB)) == 5
+    assert played.connections.rows_in_other() == (0, 0)
     assert lines == ["cannot read the connections: Operation not permitted; their charts have a gap"]
 
 

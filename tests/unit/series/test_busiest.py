@@ -426,3 +426,13 @@ def test_another_limit_takes_nothing_away():
         if limit == 2:
             assert set(chosen.table.live) == {key(4), key(5)}
     assert len(chosen.table.live) == 8
+
+
+def test_rows_that_are_let_go_of_are_counted_once():
+    chosen, rows = busiest_of(2), [(key(1), value(70))]
+    chosen.tick(1, rows, value(70)[1:])
+    chosen.forget_rows()
+    rows = [(key(1), value(75)), (key(2), value(5))]
+    chosen.tick(2, rows, tuple(map(sum, zip(value(75)[1:], value(5)[1:]))))
+    assert [series.sums["rows"][2] for series in chosen.table.live.values()] == [75, 5]
+    assert chosen.other == [0] * 5
