@@ -106,4 +106,4 @@ def test_what_takes_a_new_start_ends_the_plugin_within_two_ticks(clean_kernel, t
         plugin.process.send_signal(signal.SIGHUP)
         status, _ = plugin.wait_for_end(PATIENCE)
         assert status == 0
-        assert "takes a new start" in plugin.stderr()
+        assert "needs a restart" in plugin.stderr()

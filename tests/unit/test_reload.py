@@ -1,4 +1,4 @@
-"""SIGHUP: a process of its own reads the configuration; what changed is taken over, or takes a new start."""
+"""SIGHUP: a process of its own reads the configuration; what changed is taken over, or needs a restart."""
 import os
 import signal
 import struct
@@ -133,7 +133,7 @@ def test_what_takes_a_new_start(files, monkeypatch, said, kernel, change):
     with pytest.raises(lifecycle.Stop) as stopped:
         taken_over(state, found, asked)
     assert stopped.value.status == 0
-    assert said == ["the configuration was read again, and what has changed takes a new start"]
+    assert said == ["the configuration was read again, and what has changed needs a restart"]
 
 
 def test_a_filter_that_the_programs_do_not_have_takes_a_new_start(files, monkeypatch, said, kernel):
@@ -223,4 +223,4 @@ def test_the_collector_ends_for_a_new_start(collector, files):
     files(CONF + "[global]\nupdate every = 2\n")
     collector.send_signal(signal.SIGHUP)
     assert collector.wait(timeout=20) == 0
-    assert b"takes a new start" in collector.stderr.read()
+    assert b"needs a restart" in collector.stderr.read()

@@ -1,4 +1,4 @@
-"""The configuration for a collector that runs: what it can take over, and what takes a new start. See reload.py."""
+"""The configuration for a collector that runs: what it can take over, and what needs a restart. See reload.py."""
 from __future__ import annotations
 
 import hashlib
@@ -20,7 +20,7 @@ NOT_FIXED = ("dimensions", "ports", "ips", "resolve_hosts", "hostnames", "resolv
 
 
 def what_holds(plan: Plan) -> dict[str, Any]:
-    """For marshal: "fixed" is a digest of what takes a new start if it is another one; "wanted" is the rest, {name for
+    """For marshal: "fixed" is a digest of what needs a restart if it is another one; "wanted" is the rest, {name for
     people: value}, and "digests" has those of it."""
     viewer, applications = plan.viewer, plan.applications
     fixed = {name: value for name, value in plan.settings._asdict().items() if name not in NOT_FIXED}
