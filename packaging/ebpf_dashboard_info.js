@@ -208,7 +208,7 @@ customDashboard.context = {
   "info": "Kinds of events that the enabled groups can count: those whose BPF programs are attached, and those that this kernel refuses. What is missing has no charts. A rise of missing after a new kernel means that functions were renamed or taken away: <code>ebpf.plugin --check</code> says which and why."
  },
  "ebpf.plugin_missed": {
-  "info": "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. By so much the other charts are too low. A few are normal where tracepoints are used on a busy machine."
+  "info": "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. The other charts are too low by this number. A few are normal where tracepoints are used on a busy machine."
  },
  "ebpf.plugin_table_full": {
   "info": "New processes, and processes with a new name, that could not be given an application. What they do is counted in <code>other</code>; charts of the whole machine have it. More processes than the option <code>pid table size</code> says are running: set it higher."

@@ -69,21 +69,21 @@ def _plugin() -> argparse.ArgumentParser:
         "that.")
     add = parser.add_argument
     add("seconds", nargs="?", type=_positive, metavar="SECONDS",
-        help="time between two samples; ebpf.conf can make it longer (default 1)")
+        help="time between two samples (default 1); ebpf.conf can make it longer")
     add("--debug", action="store_true", help="a live table for people (plain lines where stdout is no terminal)")
     add("--ticks", type=_positive, metavar="N", help="stop after N ticks")
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
     add("--config", metavar="DIR", help="read ebpf.conf and apps_groups.conf of DIR instead of the user's")
     add("--listen", type=_address, metavar="[ADDRESS:]PORT", help="serve the numbers to Prometheus over HTTP; also "
-        "unix:/PATH and fd://N. Without SECONDS and outside of the agent, nothing is printed on stdout then")
-    add("--web-config", metavar="FILE", help="TLS and passwords for it, as the exporters of Prometheus take them")
+        "unix:/PATH and fd://N. Then nothing is printed on stdout, unless SECONDS is given or the agent starts it")
+    add("--web-config", metavar="FILE", help="TLS and passwords for --listen, in the format of Prometheus's exporters")
     add("--metrics-names", choices=("ebpf", "tfo"), default="ebpf",
-        help="ebpf: names by this plugin (default); tfo: those of tfo-agent, as far as they are measured")
+        help="ebpf: this plugin's names (default); tfo: those of tfo-agent, as far as they are measured")
     add("--check", action="store_true",
-        help="say what this kernel offers and which options hold (-v: for each hook); exit 0 if every enabled group can run")
+        help="say what this kernel offers and which options are set (-v: for each hook); exit 0 if every enabled group can run")
     add("--json", action="store_true", help="with --check: the same as JSON")
-    add("--show-bpf", action="store_true", help="print the C text that would be compiled")
-    add("-r", "--return", dest="returning", action="store_true", help="load mode return: errors are charted as well")
+    add("--show-bpf", action="store_true", help="print the C text of each group, and the values that are filled into it")
+    add("-r", "--return", dest="returning", action="store_true", help="load mode return: also count calls that failed")
     add("-p", "--process", action="store_true", help="only files, VFS and processes")
     add("-n", "--net", action="store_true", help="only the network viewer: TCP, UDP, connections")
     add("-g", "--global", dest="no_apps", action="store_true", help="no charts per application")

@@ -36,8 +36,8 @@ PLUGIN = Group(
             dims=(Dimension("missed", ()),),
             description=(
                 "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or "
-                "all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. By so "
-                "much the other charts are too low. A few are normal where tracepoints are used on a busy machine."),
+                "all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. The "
+                "other charts are too low by this number. A few are normal where tracepoints are used on a busy machine."),
         ),
         Chart(
             id=FULL,
