@@ -82,7 +82,7 @@ customDashboard.context = {
   "info": "Calls of udp_sendmsg and udp_recvmsg that returned an error. EAGAIN says \"not yet\" and is not counted. A rise of sent means datagrams that are too large, or peers that nobody can reach; one of received, that a peer said that nobody listens (ECONNREFUSED)."
  },
  "ip.inbound_conn": {
-  "info": "Connections that a program accepted; by the tracepoint method, those that were established, accepted or not. UDP has no connections to accept. If it falls to zero while clients try, the service does not accept any more; a rise without a reason may be a scan or clients that connect for each request."
+  "info": "Connections of clients that were established, accepted by a program or not; by trampolines and probes, those that a program accepted. UDP has no connections to accept. If it falls to zero while clients try, the service cannot be reached; a rise without a reason may be a scan, or clients that connect for each request."
  },
  "ip.tcp_outbound_conn": {
   "info": "Calls of connect that sent a connection request, by the version of IP. Whether the peer answers is not known then. A connection to an IPv4 address by a socket of IPv6 counts as IPv4. A rise without more work often is a program that connects for each request, or that tries again and again."
@@ -208,7 +208,7 @@ customDashboard.context = {
   "info": "Kinds of events that the enabled groups can count: those whose BPF programs are attached, and those that this kernel refuses. What is missing has no charts. A rise of missing after a new kernel means that functions were renamed or taken away: <code>ebpf.plugin --check</code> says which and why."
  },
  "ebpf.plugin_missed": {
-  "info": "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. The other charts are too low by this number. A few are normal where tracepoints are used on a busy machine."
+  "info": "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or all instances of a kretprobe were in use. The kernel counts them; the plugin asks every 60 ticks. The other charts are too low by this number. A few are normal where tracepoints are used on a busy machine."
  },
  "ebpf.plugin_table_full": {
   "info": "New processes, and processes with a new name, that could not be given an application. What they do is counted in <code>other</code>; charts of the whole machine have it. More processes than the option <code>pid table size</code> says are running: set it higher."

@@ -212,9 +212,10 @@ NETWORK = Group(
             family="Socket",
             dims=(Dimension("connected_tcp", ("accepts",)),),
             description=(
-                "Connections that a program accepted; by the tracepoint method, those that were established, accepted or "
-                "not. UDP has no connections to accept. If it falls to zero while clients try, the service does not accept "
-                "any more; a rise without a reason may be a scan or clients that connect for each request."),
+                "Connections of clients that were established, accepted by a program or not; by trampolines and probes, "
+                "those that a program accepted. UDP has no connections to accept. If it falls to zero while clients try, the "
+                "service cannot be reached; a rise without a reason may be a scan, or clients that connect for each "
+                "request."),
         ),
         Chart(
             id="tcp_outbound_conn",

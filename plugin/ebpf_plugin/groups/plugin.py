@@ -36,7 +36,7 @@ PLUGIN = Group(
             dims=(Dimension("missed", ()),),
             description=(
                 "Events for which the kernel did not run a BPF program, because it was running on the same CPU already or "
-                "all instances of a kretprobe were in use. The kernel counts them; the plugin asks once a minute. The "
+                "all instances of a kretprobe were in use. The kernel counts them; the plugin asks every 60 ticks. The "
                 "other charts are too low by this number. A few are normal where tracepoints are used on a busy machine."),
         ),
         Chart(
