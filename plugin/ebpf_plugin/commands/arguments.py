@@ -75,12 +75,12 @@ def _plugin() -> argparse.ArgumentParser:
     add("--once", dest="ticks", action="store_const", const=1, help="the same as --ticks 1")
     add("--config", metavar="DIR", help="read ebpf.conf and apps_groups.conf of DIR instead of the user's")
     add("--listen", type=_address, metavar="[ADDRESS:]PORT", help="serve the numbers to Prometheus over HTTP; also "
-        "unix:/PATH and fd://N. Then nothing is printed on stdout, unless SECONDS is given or the agent starts it")
+        "unix:/PATH and fd://N. Then stdout is empty, unless SECONDS is given or the agent starts the plugin")
     add("--web-config", metavar="FILE", help="TLS and passwords for --listen, in the format of Prometheus's exporters")
     add("--metrics-names", choices=("ebpf", "tfo"), default="ebpf",
         help="ebpf: this plugin's names (default); tfo: those of tfo-agent, as far as they are measured")
     add("--check", action="store_true",
-        help="say what this kernel offers and which options are set (-v: for each hook); exit 0 if every enabled group can run")
+        help="say what this kernel offers and which options are set (-v: of each hook); exit 0 if every enabled group runs")
     add("--json", action="store_true", help="with --check: the same as JSON")
     add("--show-bpf", action="store_true", help="print the C text of each group, and the values that are filled into it")
     add("-r", "--return", dest="returning", action="store_true", help="load mode return: also count calls that failed")
