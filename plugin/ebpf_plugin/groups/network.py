@@ -213,8 +213,8 @@ NETWORK = Group(
             dims=(Dimension("connected_tcp", ("accepts",)),),
             description=(
                 "Connections of clients that were established, accepted by a program or not; by trampolines and probes, "
-                "those that a program accepted. UDP has no connections to accept. If it falls to zero while clients try, the "
-                "service cannot be reached; a rise without a reason may be a scan, or clients that connect for each "
+                "those that a program accepted. UDP has no connections to accept. If it falls to zero while clients try, "
+                "the service cannot be reached; a rise without a reason may be a scan, or clients that connect for each "
                 "request."),
         ),
         Chart(
