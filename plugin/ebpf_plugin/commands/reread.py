@@ -1,7 +1,7 @@
 """The configuration for a collector that runs: what it can take over, and what needs a restart. See reload.py."""
 from __future__ import annotations
 
-import hashlib
+from _blake2 import blake2b  # hashlib would bring OpenSSL into the loader
 import marshal
 import os
 import signal
@@ -44,7 +44,7 @@ def for_collector(plan: Plan, tables: dict[str, int]) -> dict[str, Any]:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha1(repr(value).encode("utf-8", "backslashreplace")).hexdigest()
+    return str(blake2b(repr(value).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest())
 
 
 def main() -> None:

@@ -22,7 +22,6 @@ from ..load.plan import Plan
 from ..model import declared
 from ..model.select import select_application_charts, select_cgroup_charts, select_charts
 from ..outputs import netdata, netdata_protocol
-from ..programs import statistics
 
 
 def run(args: argparse.Namespace, plan: Plan) -> int:
@@ -117,6 +116,7 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
         state["connections"] = connections.plan(
             NETWORK, settings.mode, loaded.hooks["network"], plan.viewer, loaded.tables["flows"], _entries_of_flows(loaded))
     if settings.program_statistics != NO_PROGRAMS:
+        from ..programs import statistics
         state["statistics"], held = statistics.for_charts(settings.program_statistics == ALL_PROGRAMS, loaded.programs)
         loaded.descriptors.extend(held)
     of_applications = declared.pack(select_application_charts(plan.groups, settings.mode, loaded.hooks))
