@@ -149,7 +149,10 @@ class Cgroups:
         """`raw`: what the row has from places that had it before."""
         self._rows[place] = row
         self._row_set.add(self._first + row)
-        self._table.add(place, now, raw)
+        series = self._table.add(place, now, raw)
+        id, _, labels = _describe(place)
+        # another place has the name: as one metric, their sum would go back when one of them leaves
+        series.labels = labels if series.id == id else (*labels, ("id", series.id))
 
     def _rescan(self) -> None:
         """Take out control groups that are gone; a place without any leaves when what they did last has been read."""
