@@ -164,6 +164,15 @@ def test_a_reader_that_fails(files, monkeypatch, capfd):
     assert str(failed.value) == "the process that reads it ended with status 2"
 
 
+def test_a_reader_that_cannot_be_started_leaves_nothing_open(files, monkeypatch):
+    state = for_collector(files.argv, monkeypatch)
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    with pytest.raises(FileNotFoundError):
+        reload.Reload(state)
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_reader_that_hangs_is_killed(files, monkeypatch):
     monkeypatch.setattr(reload, "START", "import time; time.sleep(60)")
     monkeypatch.setattr(reload, "PATIENCE", 0.2)
