@@ -35,9 +35,14 @@ def start(address: Address, options: Mapping[str, Any], environment: Mapping[str
     options: {"web": what web_config.read() says, or {}, "names": "ebpf" or "tfo"}.
     """
     try:
-        listening = _listen(address, environment)
+        with _listen(address, environment) as listening:
+            return _serve(listening, options)
     except OSError as error:
         raise CannotListen("cannot serve metrics on %s: %s" % (address, error.strerror)) from error
+
+
+def _serve(listening: socket.socket, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What start() returns. Raises OSError."""
     page = os.memfd_create("metrics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     fcntl.fcntl(page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL)
     readable = os.open("/proc/self/fd/%d" % page, os.O_RDONLY | os.O_CLOEXEC)
@@ -53,7 +58,6 @@ def start(address: Address, options: Mapping[str, Any], environment: Mapping[str
         sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(passed)], MEMORY,
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                       (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
-    listening.close()
     for descriptor in (readable, passed, dead):
         os.close(descriptor)
     return {"page": page, "server": server, "alive": alive}
@@ -85,7 +89,8 @@ def _listen(address: Address, environment: Mapping[str, str]) -> socket.socket:
 def _passed_by_systemd(number: int, environment: Mapping[str, str]) -> socket.socket:
     """The socket with this number of a unit's, counted from 0: sd_listen_fds(3)."""
     count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit() or int(count) <= number:
+    is_number = count.isascii() and count.isdigit()
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not is_number or int(count) <= number:
         raise OSError(None, "systemd has passed no such socket (LISTEN_PID, LISTEN_FDS)")
     found = socket.socket(fileno=FIRST_DESCRIPTOR + number)
     if found.type != socket.SOCK_STREAM or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -73,6 +73,15 @@ def test_addresses_that_this_machine_does_not_have(address, why):
         Served(address)
 
 
+def test_a_server_that_cannot_be_started(monkeypatch):
+    port = free_port()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    with pytest.raises(start.CannotListen, match="cannot serve metrics on 127.0.0.1:%d: No such file or directory" % port):
+        Served("127.0.0.1:%d" % port)
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # it is free
+
+
 def test_a_port_that_is_taken(serve):
     port = free_port()
     serve("127.0.0.1:%d" % port)
