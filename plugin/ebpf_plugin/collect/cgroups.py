@@ -36,7 +36,6 @@ DIRECTORIES = 20000  # at most that are looked through
 REMEMBERED = 1000  # names that have gone and may come back
 IN_CONTAINERS = 25000  # what their charts' priorities are more: behind those of the agent, which begin at 40000
 RESCAN_TICKS = 30  # ticks between two looks for those that have gone
-ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))  # of /proc/self/mountinfo
 
 
 class Cgroups:
@@ -240,9 +239,7 @@ def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) 
         words, _, kind = line.partition(" - ")
         fields = words.split()
         if kind.split()[:1] == ["cgroup2"] and len(fields) > 5:
-            path = fields[4]
-            for escaped, character in ESCAPES:
-                path = path.replace(escaped, character)
+            path = procfs.mount_path(fields[4])
             if str(at(path)) == fields[0]:
                 seen.append((fields[3] != "/", path))
             else:
