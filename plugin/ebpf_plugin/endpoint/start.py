@@ -24,6 +24,9 @@ START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.endpoint.
 MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
+LOG = ("NETDATA_LOG_LEVEL", "NETDATA_LOG_FORMAT")  # what log.py takes on stderr: the server can open no other way
+
+
 class CannotListen(Exception):
     """Why; the text is for the user."""
 
@@ -36,12 +39,12 @@ def start(address: Address, options: Mapping[str, Any], environment: Mapping[str
     """
     try:
         with _listen(address, environment) as listening:
-            return _serve(listening, options)
+            return _serve(listening, options, {**MEMORY, **{name: environment[name] for name in LOG if name in environment}})
     except OSError as error:
         raise CannotListen("cannot serve metrics on %s: %s" % (address, error.strerror)) from error
 
 
-def _serve(listening: socket.socket, options: Mapping[str, Any]) -> dict[str, Any]:
+def _serve(listening: socket.socket, options: Mapping[str, Any], environment: dict[str, str]) -> dict[str, Any]:
     """What start() returns. Raises OSError."""
     page = os.memfd_create("metrics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     fcntl.fcntl(page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -55,7 +58,7 @@ def _serve(listening: socket.socket, options: Mapping[str, Any]) -> dict[str, An
         os.set_inheritable(descriptor, True)
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     server = os.posix_spawn(
-        sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(passed)], MEMORY,
+        sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(passed)], environment,
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                       (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
     for descriptor in (readable, passed, dead):

@@ -1,6 +1,7 @@
 """TLS and passwords: the file of Prometheus's exporters, and what a server does with it."""
 import base64
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -212,8 +213,14 @@ def test_a_server_without_its_certificate_ends_with_a_message(tmp_path, capfd):
     assert "web.yml:1: cannot use the certificate and its key: No such file or directory\n" in said
 
 
-def what_a_server_says_that_ends(path, capfd):
-    server = Served("127.0.0.1:%d" % free_port(), path)
+def test_a_server_logs_as_the_agent_wants_it(tmp_path, capfd):
+    path = written(tmp_path, "tls_server_config:\n  cert_file: none.pem\n  key_file: none.pem\n")
+    said = json.loads(what_a_server_says_that_ends(path, capfd, {"NETDATA_LOG_FORMAT": "json"}))
+    assert said["level"] == "error" and "web.yml:1: cannot use the certificate" in said["msg"]
+
+
+def what_a_server_says_that_ends(path, capfd, environment=()):
+    server = Served("127.0.0.1:%d" % free_port(), path, environment=environment)
     _, status = os.waitpid(server.pid, 0)
     server.close()
     said = capfd.readouterr().err
