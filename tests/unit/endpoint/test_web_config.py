@@ -50,6 +50,8 @@ def written(directory, text):
     ("tls_server_config:\n  cert_file: a\n  cipher_suites: b\n", 3, "cipher_suites is not supported; accepted are"),
     ("tls_server_config:\n  cert_file: a\n  key_file: [b]\n", 3, "expected a text"),
     ("tls_server_config:\n  cert_file: a\n  key_file: b\n  min_version: TLS10\n", 4, "min_version: expected TLS12 or TLS13"),
+    ("tls_server_config:\n  cert_file: \"a\\0b\"\n  key_file: b\n", 2, "expected a text"),
+    ("[" * 3000, 1, "nested too deeply; expected sections tls_server_config and basic_auth_users"),
     ("basic_auth_users: {}\n", 1, "expected names of users with bcrypt hashes"),
     ("basic_auth_users:\n  one: two\n", 2, "the password of one is no bcrypt hash"),
     ("basic_auth_users: one\n", 1, "expected names of users with bcrypt hashes"),
