@@ -63,7 +63,7 @@ class Reload:
     def take_over(self, found: dict[str, Any], sources: Iterable[Any]) -> None:
         """Do what `found` asks for. Raises lifecycle.Stop if that takes a new start: the agent starts us again."""
         state, wanted = self._state, found["wanted"]
-        changed = {name for name, digest in found["digests"].items() if digest != state["digests"][name]}
+        changed = {name for name, digest in found["digests"].items() if digest != state["digests"].get(name)}
         if found["fixed"] != state["fixed"] or not self._filter(changed, wanted):
             log.write(log.NOTICE, "the configuration was read again, and what has changed takes a new start")
             raise lifecycle.Stop

@@ -136,6 +136,15 @@ def test_what_takes_a_new_start(files, monkeypatch, said, kernel, change):
     assert said == ["the configuration was read again, and what has changed takes a new start"]
 
 
+def test_another_version_takes_a_new_start(files, monkeypatch, said, kernel):
+    monkeypatch.setattr(reread, "VERSION", "0.1")
+    state = for_collector(files.argv, monkeypatch)
+    del state["digests"]["hostnames"]  # it did not know of it
+    asked, found = answer(state)
+    with pytest.raises(lifecycle.Stop):
+        taken_over(state, found, asked)
+
+
 def test_a_filter_that_the_programs_do_not_have_takes_a_new_start(files, monkeypatch, said, kernel):
     files("[network viewer]\nports = *\n")
     state = for_collector(files.argv, monkeypatch, tables=("flow_networks",))
