@@ -47,6 +47,16 @@ class MissedEvents:
                     found[name] = int(misses)
         return found
 
+    def read(self) -> None:
+        """Only try whether programs may be asked for what they have missed. Raises PermissionError."""
+        for descriptor in self._programs.values():
+            try:
+                bpf.recursion_misses(descriptor)
+            except PermissionError:
+                raise
+            except OSError:
+                continue
+
     def tell(self) -> None:
         """Look, and log each program and event that has missed some, once."""
         counts = self.counts()
@@ -74,7 +84,8 @@ class PluginCharts:
         self._missed = missed
 
     def read(self) -> None:
-        """Look for the first time."""
+        """Look for the first time. Raises OSError if that is not allowed."""
+        self._missed.read()
         self._missed.tell()
 
     def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:

@@ -42,6 +42,20 @@ def misses(monkeypatch, tmp_path):
     return counts
 
 
+def test_what_may_not_be_asked_is_an_error_when_privilege_is_dropped(misses, monkeypatch):
+    """With kernel.unprivileged_bpf_disabled, up to 5.18: the count would stay 0."""
+    def denied(program):
+        raise PermissionError(1, "Operation not permitted")
+
+    charts = missed_events.PluginCharts({"charts": (), "hooks": (1, 0), "full": 0},
+                                        missed_events.MissedEvents({"a": 5, "b": 6}, {}, ()))
+    misses[6] = 0
+    charts.read()  # a program that cannot be asked for another reason is left out
+    monkeypatch.setattr(bpf, "recursion_misses", denied)
+    with pytest.raises(PermissionError):
+        charts.read()
+
+
 EVENTS = ("ebpf_plugin/r_vfs_read_1", "ebpf_plugin/r_vfs_write_1")
 
 
