@@ -26,18 +26,21 @@ class MissedEvents:
 
     def __init__(self, programs: Mapping[str, int], links: Mapping[str, int], events: Collection[str]):
         self.total = 0  # at the last look
+        self._found: dict[str, int] = {}
         self._programs, self._links = programs, links
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
 
     def counts(self) -> dict[str, int]:
-        """{program or event: events missed so far}; what the kernel does not tell is left out."""
-        found = {}
+        """{program or event: events missed so far}; what the kernel has never told is left out. What it does not tell any
+        more, as of an event that somebody else has removed, stays as it was: sums must not go back."""
+        found = self._found
         for name, descriptor in self._programs.items():
             try:
-                found[name] = bpf.recursion_misses(descriptor)
+                count = bpf.recursion_misses(descriptor)
                 if name in self._links:
-                    found[name] += bpf.kprobe_multi_misses(self._links[name])
+                    count += bpf.kprobe_multi_misses(self._links[name])
+                found[name] = count
             except OSError:
                 continue
         if self._profile is not None:

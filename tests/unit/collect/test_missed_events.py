@@ -65,6 +65,15 @@ def test_all_counts(misses):
     assert found.counts() == {"a": 0, "b": 2, "d": 5, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
 
 
+def test_what_is_not_told_any_more_stays(misses, tmp_path):
+    misses.update({5: 7})
+    missed = missed_events.MissedEvents({"a": 5}, {}, EVENTS)
+    before = dict(missed.counts())
+    misses.clear()
+    (tmp_path / "kprobe_profile").write_text("")  # somebody has removed our events
+    assert missed.counts() == before == {"a": 7, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
+
+
 def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):
     """A read of a seq_file gives as many whole lines as a page has room for."""
     lines = ["  others_%-40d %10d %10d\n" % (number, 1, 1) for number in range(300)] + PROFILE.splitlines(True)
