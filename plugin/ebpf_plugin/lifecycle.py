@@ -49,6 +49,7 @@ def end_with(main: Callable[[], int | None]) -> None:
         sys.unraisablehook = raise_again
         for each in (*SIGNALS, signal.SIGALRM):
             signal.signal(each, stop)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it was ignored when we were started, no child could be waited for
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = main() or 0
         leaving.append(True)

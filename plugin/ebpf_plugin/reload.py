@@ -28,17 +28,21 @@ class Failed(Exception):
 
 
 class Reload:
-    """state: commands/reread.py's for_collector(). It is changed to what holds."""
+    """state: commands/reread.py's for_collector(). It is changed to what holds. Raises OSError."""
 
     def __init__(self, state: dict[str, Any]):
         self._state = state
         self._began = time.monotonic()
         self._page = os.memfd_create("configuration", os.MFD_CLOEXEC)
         package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-        self._child = os.posix_spawn(
-            sys.executable, [sys.executable, "-I", "-c", START, package, *state["argv"]], os.environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, self._page, 1)],
-            setsigmask=(), setsigdef=lifecycle.SIGNALS)
+        try:
+            self._child = os.posix_spawn(
+                sys.executable, [sys.executable, "-I", "-c", START, package, *state["argv"]], os.environ,
+                file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, self._page, 1)],
+                setsigmask=(), setsigdef=lifecycle.SIGNALS)
+        except OSError:
+            os.close(self._page)
+            raise
 
     def answer(self) -> dict[str, Any] | None:
         """What the configuration says now, None while it is being read. Raises Failed."""
@@ -59,7 +63,7 @@ class Reload:
     def take_over(self, found: dict[str, Any], sources: Iterable[Any]) -> None:
         """Do what `found` asks for. Raises lifecycle.Stop if that needs a restart: the agent starts us again."""
         state, wanted = self._state, found["wanted"]
-        changed = {name for name, digest in found["digests"].items() if digest != state["digests"][name]}
+        changed = {name for name, digest in found["digests"].items() if digest != state["digests"].get(name)}
         if found["fixed"] != state["fixed"] or not self._filter(changed, wanted):
             log.write(log.NOTICE, "the configuration was read again, and what has changed needs a restart")
             raise lifecycle.Stop

@@ -64,6 +64,16 @@ lifecycle.end_with(lambda: os.write(1, b"not reached"))
 """, number) == (0, "", "")
 
 
+def test_children_can_be_waited_for_though_who_started_us_ignored_theirs():
+    assert ended("""
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def main():
+    child = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 7"], {})
+    os.write(1, b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+lifecycle.end_with(main)
+""") == (0, "7", "")
+
+
 WHERE_NO_EXCEPTION_GETS_OUT = {
     "finalizer": """
 class Raises:

@@ -136,6 +136,15 @@ def test_what_takes_a_new_start(files, monkeypatch, said, kernel, change):
     assert said == ["the configuration was read again, and what has changed needs a restart"]
 
 
+def test_another_version_takes_a_new_start(files, monkeypatch, said, kernel):
+    monkeypatch.setattr(reread, "VERSION", "0.1")
+    state = for_collector(files.argv, monkeypatch)
+    del state["digests"]["hostnames"]  # it did not know of it
+    asked, found = answer(state)
+    with pytest.raises(lifecycle.Stop):
+        taken_over(state, found, asked)
+
+
 def test_a_filter_that_the_programs_do_not_have_takes_a_new_start(files, monkeypatch, said, kernel):
     files("[network viewer]\nports = *\n")
     state = for_collector(files.argv, monkeypatch, tables=("flow_networks",))
@@ -162,6 +171,15 @@ def test_a_reader_that_fails(files, monkeypatch, capfd):
     with pytest.raises(reload.Failed) as failed:
         answer(state)
     assert str(failed.value) == "the process that reads it ended with status 2"
+
+
+def test_a_reader_that_cannot_be_started_leaves_nothing_open(files, monkeypatch):
+    state = for_collector(files.argv, monkeypatch)
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    with pytest.raises(FileNotFoundError):
+        reload.Reload(state)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_reader_that_hangs_is_killed(files, monkeypatch):

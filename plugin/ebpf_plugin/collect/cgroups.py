@@ -36,7 +36,6 @@ DIRECTORIES = 20000  # at most that are looked through
 REMEMBERED = 1000  # names that have gone and may come back
 IN_CONTAINERS = 25000  # what their charts' priorities are more: behind those of the agent, which begin at 40000
 RESCAN_TICKS = 30  # ticks between two looks for those that have gone
-ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))  # of /proc/self/mountinfo
 
 
 class Cgroups:
@@ -149,7 +148,10 @@ class Cgroups:
         """`raw`: what the row has from places that had it before."""
         self._rows[place] = row
         self._row_set.add(self._first + row)
-        self._table.add(place, now, raw)
+        series = self._table.add(place, now, raw)
+        id, _, labels = _describe(place)
+        # another place has the name: as one metric, their sum would go back when one of them leaves
+        series.labels = labels if series.id == id else (*labels, ("id", series.id))
 
     def _rescan(self) -> None:
         """Take out control groups that are gone; a place without any leaves when what they did last has been read."""
@@ -237,9 +239,7 @@ def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) 
         words, _, kind = line.partition(" - ")
         fields = words.split()
         if kind.split()[:1] == ["cgroup2"] and len(fields) > 5:
-            path = fields[4]
-            for escaped, character in ESCAPES:
-                path = path.replace(escaped, character)
+            path = procfs.mount_path(fields[4])
             if str(at(path)) == fields[0]:
                 seen.append((fields[3] != "/", path))
             else:

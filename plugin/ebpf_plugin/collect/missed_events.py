@@ -26,18 +26,21 @@ class MissedEvents:
 
     def __init__(self, programs: Mapping[str, int], links: Mapping[str, int], events: Collection[str]):
         self.total = 0  # at the last look
+        self._found: dict[str, int] = {}
         self._programs, self._links = programs, links
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
 
     def counts(self) -> dict[str, int]:
-        """{program or event: events missed so far}; what the kernel does not tell is left out."""
-        found = {}
+        """{program or event: events missed so far}; what the kernel has never told is left out. What it does not tell any
+        more, as of an event that somebody else has removed, stays as it was: sums must not go back."""
+        found = self._found
         for name, descriptor in self._programs.items():
             try:
-                found[name] = bpf.recursion_misses(descriptor)
+                count = bpf.recursion_misses(descriptor)
                 if name in self._links:
-                    found[name] += bpf.kprobe_multi_misses(self._links[name])
+                    count += bpf.kprobe_multi_misses(self._links[name])
+                found[name] = count
             except OSError:
                 continue
         if self._profile is not None:
@@ -46,6 +49,16 @@ class MissedEvents:
                 if name in self._events:
                     found[name] = int(misses)
         return found
+
+    def read(self) -> None:
+        """Only try whether programs may be asked for what they have missed. Raises PermissionError."""
+        for descriptor in self._programs.values():
+            try:
+                bpf.recursion_misses(descriptor)
+            except PermissionError:
+                raise
+            except OSError:
+                continue
 
     def tell(self) -> None:
         """Look, and log each program and event that has missed some, once."""
@@ -74,7 +87,8 @@ class PluginCharts:
         self._missed = missed
 
     def read(self) -> None:
-        """Look for the first time."""
+        """Look for the first time. Raises OSError if that is not allowed."""
+        self._missed.read()
         self._missed.tell()
 
     def tick(self, now: float, counters: dict[str, Values | None]) -> Sample:

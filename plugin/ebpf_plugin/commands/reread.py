@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from . import arguments
+from .. import VERSION
 from ..collect.application_matcher import Matcher
 from ..kernel import privileges, process, procfs
 from ..load import plan as planning
@@ -24,8 +25,9 @@ def what_holds(plan: Plan) -> dict[str, Any]:
     people: value}, and "digests" has those of it."""
     viewer, applications = plan.viewer, plan.applications
     fixed = {name: value for name, value in plan.settings._asdict().items() if name not in NOT_FIXED}
-    fixed.update(loaded=[group.name for group in plan.groups], viewer=viewer is not None, mount=plan.cgroup_mount,
-                 applications=applications and (applications.names, applications.ids))
+    # the collector would import modules of another version, and not know what it is told
+    fixed.update(version=VERSION, loaded=[group.name for group in plan.groups], viewer=viewer is not None,
+                 mount=plan.cgroup_mount, applications=applications and (applications.names, applications.ids))
     wanted = {
         "ports": viewer and viewer.ports, "ips": viewer and viewer.networks,
         "maximum dimensions": viewer.dimensions if viewer else 0,

@@ -130,7 +130,8 @@ def _state(args: argparse.Namespace, plan: Plan, loaded: Loaded, charts: Sequenc
                             "tables": loaded.tables, "for_agent": not args.debug,
                             "charts": declared.pack(select_cgroup_charts(plan.groups, settings.mode, loaded.hooks))}
     state["plugin"] = _of_plugin(plan, loaded, state["apps"] is not None)
-    if not args.debug:  # a terminal that is closed sends SIGHUP as well
+    # a terminal that is closed sends SIGHUP as well; who writes to it cannot go on then, but who only serves metrics could
+    if not args.debug and (is_for_agent(args, settings) or not os.isatty(0)):
         state["reload"] = reread.for_collector(plan, loaded.tables)
     return state
 

@@ -35,6 +35,7 @@ def main(passed: int) -> None:
     # http.client imports it, which is 4 MB; if TLS is wanted it is here already
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     from . import http
+    from .. import log_methods  # noqa: F401  log.py wants it later, perhaps
     with socket.socket(fileno=state["socket"]) as listening:
         server = http.Server(listening, pages.Pages(state["page"], state["names"], state["version"]), allowed)
         http.warm_up()

@@ -24,6 +24,9 @@ START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpf_plugin.endpoint.
 MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
+LOG = ("NETDATA_LOG_LEVEL", "NETDATA_LOG_FORMAT")  # what log.py takes on stderr: the server can open no other way
+
+
 class CannotListen(Exception):
     """Why; the text is for the user."""
 
@@ -35,9 +38,14 @@ def start(address: Address, options: Mapping[str, Any], environment: Mapping[str
     options: {"web": what web_config.read() says, or {}, "names": "ebpf" or "tfo"}.
     """
     try:
-        listening = _listen(address, environment)
+        with _listen(address, environment) as listening:
+            return _serve(listening, options, {**MEMORY, **{name: environment[name] for name in LOG if name in environment}})
     except OSError as error:
         raise CannotListen("cannot serve metrics on %s: %s" % (address, error.strerror)) from error
+
+
+def _serve(listening: socket.socket, options: Mapping[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    """What start() returns. Raises OSError."""
     page = os.memfd_create("metrics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     fcntl.fcntl(page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL)
     readable = os.open("/proc/self/fd/%d" % page, os.O_RDONLY | os.O_CLOEXEC)
@@ -50,10 +58,9 @@ def start(address: Address, options: Mapping[str, Any], environment: Mapping[str
         os.set_inheritable(descriptor, True)
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     server = os.posix_spawn(
-        sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(passed)], MEMORY,
+        sys.executable, [sys.executable, "-I", "-S", "-c", START, package, str(passed)], environment,
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                       (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
-    listening.close()
     for descriptor in (readable, passed, dead):
         os.close(descriptor)
     return {"page": page, "server": server, "alive": alive}
@@ -85,7 +92,8 @@ def _listen(address: Address, environment: Mapping[str, str]) -> socket.socket:
 def _passed_by_systemd(number: int, environment: Mapping[str, str]) -> socket.socket:
     """The socket with this number of a unit's, counted from 0: sd_listen_fds(3)."""
     count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit() or int(count) <= number:
+    is_number = count.isascii() and count.isdigit()
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not is_number or int(count) <= number:
         raise OSError(None, "systemd has passed no such socket (LISTEN_PID, LISTEN_FDS)")
     found = socket.socket(fileno=FIRST_DESCRIPTOR + number)
     if found.type != socket.SOCK_STREAM or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -33,6 +33,8 @@ def read(path: str) -> dict[str, Any]:
         root = yaml.compose(files.read(path), yaml.SafeLoader)
     except OSError as error:
         raise Invalid("%s:1: cannot be read: %s" % (path, error.strerror)) from None
+    except RecursionError:
+        raise Invalid("%s:1: nested too deeply; expected sections %s and %s" % (path, TLS, USERS)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -54,7 +56,7 @@ def _entries(path: str, node: Any, what: str) -> dict[str, tuple[int, Any]]:
 
 
 def _text(path: str, line: int, node: Any) -> str:
-    if not isinstance(node.value, str):
+    if not isinstance(node.value, str) or "\0" in node.value:
         raise Invalid("%s:%d: expected a text" % (path, line))
     return node.value
 

@@ -7,6 +7,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable
 
+# mangle() of fs/proc_namespace.c
+ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))
 MAX_COMM = 15  # bytes of a process's name that the kernel keeps
 MAX_COMMAND_LINE = 16384  # bytes of a command line that the agent reads
 
@@ -18,6 +20,13 @@ def read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def mount_path(text: str) -> str:
+    """A path as it stands in /proc/self/mounts and /proc/self/mountinfo, where a blank is \\040, without the escapes."""
+    for escaped, character in ESCAPES:
+        text = text.replace(escaped, character)
+    return text
 
 
 def first_cpu() -> int:

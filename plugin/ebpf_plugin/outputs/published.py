@@ -21,14 +21,15 @@ TYPES = ("ebpf", "apps", "cgroups")
 
 
 class Published:
-    """state: {"page": descriptor, "server": process id, "hooks": (group, hook, attach method or "") of each, "counters":
-    {group: names} of those whose rows are told as they are}; every: the interval in seconds; output: the other one, or None.
+    """state: {"page": descriptor, "server": process id, "alive": descriptor that it ends without, "hooks": (group, hook,
+    attach method or "") of each, "counters": {group: names} of those whose rows are told as they are}; every: the interval
+    in seconds; output: the other one, or None.
 
     Without another output there is nothing to do when the server has ended: that ends the plugin.
     """
 
     def __init__(self, state: dict[str, Any], every: float, output: Output | None):
-        self._writer, self._server = Writer(state["page"]), state["server"]
+        self._writer, self._server, self._alive = Writer(state["page"]), state["server"], state["alive"]
         self._every, self._output = every, output
         self._readers: Any = {}
         self._raw = {group: Chart(group, RAW, "", "", "", 0, tuple([Dimension(name) for name in names]), type=RAW)
@@ -45,6 +46,8 @@ class Published:
         return self
 
     def __exit__(self, *error: Any) -> Any:
+        # at once: behind us the kernel takes programs down for seconds, and who starts the plugin again needs the address
+        os.close(self._alive)
         return self._output.__exit__(*error) if self._output is not None else False
 
     def still_here(self) -> None:

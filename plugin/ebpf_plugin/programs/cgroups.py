@@ -75,5 +75,4 @@ def _programs(directory: int, attach_type: int) -> list[int]:
 def mounts_of(kind: str) -> list[str]:
     """The directories where a kind of file system is mounted."""
     fields = [line.split() for line in procfs.read("/proc/self/mounts").splitlines()]
-    # blanks in paths are \040 there
-    return [field[1].encode().decode("unicode_escape") for field in fields if len(field) > 2 and field[2] == kind]
+    return [procfs.mount_path(field[1]) for field in fields if len(field) > 2 and field[2] == kind]

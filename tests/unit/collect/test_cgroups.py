@@ -22,7 +22,7 @@ from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.model.declared import Chart, Dimension, pack
 from ebpf_plugin.model.select import select_application_charts, select_cgroup_charts
-from ebpf_plugin.outputs import netdata
+from ebpf_plugin.outputs import metrics, netdata
 
 ID = "0123456789ab" + "cdef" * 13
 SHORT = ID[:12]
@@ -297,7 +297,7 @@ class World:
                 reader.read()
         late()
         self._now += 1
-        sample = self.cgroups.tick(self._now, counters)
+        sample = self.sample = self.cgroups.tick(self._now, counters)
         for chart, values in sample:
             assert len(chart.dimensions) == len(values)
             assert chart.by == ("" if chart.type.startswith("cgroup_") else "cgroup")
@@ -456,6 +456,27 @@ def test_two_containers_of_one_name_have_different_charts(world_of_agent):
         world.event(path, amount)
     world.ticks(2)
     assert {world.agent.sums[type + ".others", "calls"] for type in ("cgroup_a-b", "cgroup_a-b_2")} == {1, 2}
+
+
+def test_metrics_of_one_name_are_told_apart_and_do_not_go_back(world):
+    system, user = "/system.slice/dbus.service", "/user.slice/user@7.service/dbus.service"
+    for path, amount in ((system, 101), (user, 11)):
+        world.make(path)
+        world.event(path)
+        world.tick()
+        world.event(path, amount)
+        world.tick()
+
+    def metric():
+        text = "".join(metrics.texts(world.sample))
+        return {line.split()[0]: int(line.split()[1]) for line in text.splitlines()
+                if line.startswith("ebpf_cgroup_others_calls_total{cgroup=\"dbus\"")}
+
+    before = sorted(metric().items())
+    assert len(before) == 2 and {value for _, value in before} == {101, 11}
+    world.remove(system)
+    world.until_forgotten()
+    assert list(metric().items()) == [pair for pair in before if pair[1] == 11]
 
 
 def test_a_service_that_goes(world_of_agent):

@@ -42,6 +42,20 @@ def misses(monkeypatch, tmp_path):
     return counts
 
 
+def test_what_may_not_be_asked_is_an_error_when_privilege_is_dropped(misses, monkeypatch):
+    """With kernel.unprivileged_bpf_disabled, up to 5.18: the count would stay 0."""
+    def denied(program):
+        raise PermissionError(1, "Operation not permitted")
+
+    charts = missed_events.PluginCharts({"charts": (), "hooks": (1, 0), "full": 0},
+                                        missed_events.MissedEvents({"a": 5, "b": 6}, {}, ()))
+    misses[6] = 0
+    charts.read()  # a program that cannot be asked for another reason is left out
+    monkeypatch.setattr(bpf, "recursion_misses", denied)
+    with pytest.raises(PermissionError):
+        charts.read()
+
+
 EVENTS = ("ebpf_plugin/r_vfs_read_1", "ebpf_plugin/r_vfs_write_1")
 
 
@@ -49,6 +63,15 @@ def test_all_counts(misses):
     misses.update({5: 0, 6: 2, 8: 4, 9: 1})
     found = missed_events.MissedEvents({"a": 5, "b": 6, "c": 7, "d": 8}, {"c": 9, "d": 9}, EVENTS)
     assert found.counts() == {"a": 0, "b": 2, "d": 5, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
+
+
+def test_what_is_not_told_any_more_stays(misses, tmp_path):
+    misses.update({5: 7})
+    missed = missed_events.MissedEvents({"a": 5}, {}, EVENTS)
+    before = dict(missed.counts())
+    misses.clear()
+    (tmp_path / "kprobe_profile").write_text("")  # somebody has removed our events
+    assert missed.counts() == before == {"a": 7, "r_vfs_read_1": 3, "r_vfs_write_1": 0}
 
 
 def test_a_profile_of_many_pages(misses, monkeypatch, tmp_path):

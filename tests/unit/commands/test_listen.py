@@ -68,6 +68,14 @@ def test_when_the_protocol_is_printed(machine, monkeypatch, capfd, arguments, en
         assert state["endpoint"] is None and 77 not in machine["descriptors"]
 
 
+@pytest.mark.parametrize("arguments, is_terminal, reads_again", [
+    ([], False, True), ([], True, False), (["1"], True, True)])
+def test_a_terminal_that_is_closed_ends_who_only_serves_metrics(machine, monkeypatch, arguments, is_terminal, reads_again):
+    monkeypatch.setattr(os, "isatty", lambda descriptor: is_terminal and descriptor == 0)
+    assert run(arguments, LISTENING) == 0
+    assert (machine["states"][0]["reload"] is not None) == reads_again
+
+
 def test_what_the_server_is_told(machine, tmp_path):
     run(["--metrics-names", "tfo"], LISTENING._replace(web_config=web_config(tmp_path, "# nothing")))
     assert machine["started"] == [("127.0.0.1:9435", {

@@ -4,12 +4,14 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 
 from fakes import PACKAGE
 import pytest
 from served import Served, free_port
 
 from ebpf_plugin.endpoint import start
+from ebpf_plugin.outputs.published import Published
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -71,6 +73,15 @@ def test_addresses_that_this_machine_does_not_have(address, why):
         Served(address)
 
 
+def test_a_server_that_cannot_be_started(monkeypatch):
+    port = free_port()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    with pytest.raises(start.CannotListen, match="cannot serve metrics on 127.0.0.1:%d: No such file or directory" % port):
+        Served("127.0.0.1:%d" % port)
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # it is free
+
+
 def test_a_port_that_is_taken(serve):
     port = free_port()
     serve("127.0.0.1:%d" % port)
@@ -113,3 +124,19 @@ def test_a_socket_of_systemd():
 def test_systemd_has_passed_nothing(environment):
     with pytest.raises(start.CannotListen, match="cannot serve metrics on fd://0: systemd has passed no such socket"):
         Served("fd://0", environment=environment)
+
+
+def test_the_address_is_free_as_soon_as_the_output_ends(serve):
+    served = serve("127.0.0.1:%d" % free_port()).until_ready()
+    spare = os.dup(served.page)
+    state = {"page": spare, "server": served.pid, "alive": os.dup(served.alive), "hooks": (), "counters": {}}
+    os.close(served.alive)
+    served.alive = spare  # which close() closes
+    with Published(state, 1, None):
+        assert served.is_alive()
+    # this process, which stands for what takes programs down, is still there
+    deadline = time.monotonic() + 20
+    while served.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with socket.create_server((served.address.host, served.address.port)):
+        pass

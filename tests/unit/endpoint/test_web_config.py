@@ -1,6 +1,7 @@
 """TLS and passwords: the file of Prometheus's exporters, and what a server does with it."""
 import base64
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,8 @@ def written(directory, text):
     ("tls_server_config:\n  cert_file: a\n  cipher_suites: b\n", 3, "cipher_suites is not supported; accepted are"),
     ("tls_server_config:\n  cert_file: a\n  key_file: [b]\n", 3, "expected a text"),
     ("tls_server_config:\n  cert_file: a\n  key_file: b\n  min_version: TLS10\n", 4, "min_version: expected TLS12 or TLS13"),
+    ("tls_server_config:\n  cert_file: \"a\\0b\"\n  key_file: b\n", 2, "expected a text"),
+    ("[" * 3000, 1, "nested too deeply; expected sections tls_server_config and basic_auth_users"),
     ("basic_auth_users: {}\n", 1, "expected names of users with bcrypt hashes"),
     ("basic_auth_users:\n  one: two\n", 2, "the password of one is no bcrypt hash"),
     ("basic_auth_users: one\n", 1, "expected names of users with bcrypt hashes"),
@@ -212,8 +215,14 @@ def test_a_server_without_its_certificate_ends_with_a_message(tmp_path, capfd):
     assert "web.yml:1: cannot use the certificate and its key: No such file or directory\n" in said
 
 
-def what_a_server_says_that_ends(path, capfd):
-    server = Served("127.0.0.1:%d" % free_port(), path)
+def test_a_server_logs_as_the_agent_wants_it(tmp_path, capfd):
+    path = written(tmp_path, "tls_server_config:\n  cert_file: none.pem\n  key_file: none.pem\n")
+    said = json.loads(what_a_server_says_that_ends(path, capfd, {"NETDATA_LOG_FORMAT": "json"}))
+    assert said["level"] == "error" and "web.yml:1: cannot use the certificate" in said["msg"]
+
+
+def what_a_server_says_that_ends(path, capfd, environment=()):
+    server = Served("127.0.0.1:%d" % free_port(), path, environment=environment)
     _, status = os.waitpid(server.pid, 0)
     server.close()
     said = capfd.readouterr().err

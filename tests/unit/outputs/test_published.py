@@ -1,4 +1,5 @@
 """The output that hands samples to the process that serves metrics."""
+import contextlib
 import os
 import time
 from types import SimpleNamespace
@@ -53,9 +54,13 @@ def state():
     if not pid:
         time.sleep(600)
         os._exit(0)
-    yield {"page": page, "server": pid, "hooks": (("vfs", "vfs_read", "tracepoint"), ("vfs", "fsync", "")), "counters": {}}
+    dead, alive = os.pipe()
+    yield {"page": page, "server": pid, "alive": alive, "hooks": (("vfs", "vfs_read", "tracepoint"), ("vfs", "fsync", "")),
+           "counters": {}}
     end(pid)
-    os.close(page)
+    for descriptor in (page, dead, alive):
+        with contextlib.suppress(OSError):  # `alive` is closed at the end of an output
+            os.close(descriptor)
 
 
 def end(pid):

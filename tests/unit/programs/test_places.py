@@ -187,5 +187,5 @@ def test_without_control_groups_of_version_2(monkeypatch):
 
 
 def test_blanks_in_mounts(monkeypatch):
-    monkeypatch.setattr(procfs, "read", lambda path: "bpf /sys/fs/bpf bpf rw 0 0\nbpf /a\\040b bpf rw 0 0\nx\n")
-    assert cgroups.mounts_of("bpf") == ["/sys/fs/bpf", "/a b"]
+    monkeypatch.setattr(procfs, "read", lambda path: "bpf /sys/fs/bpf bpf rw 0 0\nbpf /caf\u00e9\\040b bpf rw 0 0\nx\n")
+    assert cgroups.mounts_of("bpf") == ["/sys/fs/bpf", "/caf\u00e9 b"]
