@@ -9,7 +9,6 @@ from harness.plugin_process import PLUGIN, Plugin
 import pytest
 from workloads import syscalls
 
-from ebpf_plugin.collect import cgroups
 from ebpf_plugin.kernel import procfs
 
 N = 23
@@ -19,7 +18,7 @@ UNIT = "ebpf-test-%d" % os.getpid()
 @pytest.fixture
 def unit(tmp_path):
     """The directory of a unit's control group as systemd makes it, with another one below."""
-    mount, mounted = cgroups.mount_of_version_2(procfs.read("/proc/self/mountinfo"))[0], ""
+    mount, mounted = procfs.mount_of_version_2(procfs.read("/proc/self/mountinfo"))[0], ""
     if not mount:
         mount = mounted = str(tmp_path / "cgroup2")
         os.mkdir(mount)
@@ -96,10 +95,9 @@ def test_a_container_has_charts_of_its_own(unit, tmp_path):
 MOUNT_OVER_MOUNT = """
 mount -t tmpfs none {0} && mkdir {0}/unified && mount -t cgroup2 none {0}/unified && mount -t cgroup2 none {0} &&
 exec {1} -I -c 'import sys; sys.path.insert(0, sys.argv[1])
-from ebpf_plugin.collect import cgroups
 from ebpf_plugin.kernel import procfs
 ours = "".join(line for line in open("/proc/self/mountinfo") if sys.argv[2] in line)
-print(cgroups.mount_of_version_2(ours))' {2} {0}
+print(procfs.mount_of_version_2(ours))' {2} {0}
 """
 
 

@@ -20,7 +20,7 @@ from harness.plugin_process import PATIENCE, PLUGIN, Plugin
 import pytest
 
 from ebpf_plugin.commands.programs import BEGIN_SCREEN, END_SCREEN
-from ebpf_plugin.kernel import bpf, tracefs
+from ebpf_plugin.kernel import bpf, procfs, tracefs
 from ebpf_plugin.kernel.btf import BTF
 from ebpf_plugin.kernel.capabilities import CAPABILITIES
 from ebpf_plugin.load import attach, loader
@@ -186,7 +186,7 @@ def test_programs_that_come_and_go_meanwhile_are_no_error(counting):
 def test_the_whole_name_is_that_of_btf():
     descriptor = bpf.prog_load(SOCKET_FILTER, LONG, TAKE_ALL)
     try:
-        number = objects.fdinfo("self", descriptor)["prog_id"]
+        number = procfs.fdinfo("self", descriptor)["prog_id"]
         assert programs("--all", "--name", LONG)[number]["name"] == LONG
         assert objects.program(descriptor).name == LONG[:15]
     finally:
@@ -213,7 +213,7 @@ def test_who_holds_it_and_where_it_is_pinned(bpffs):
 
 def attached_to(descriptor, *others):
     """What the program is attached to; then everything is closed."""
-    number = objects.fdinfo("self", descriptor)["prog_id"]
+    number = procfs.fdinfo("self", descriptor)["prog_id"]
     try:
         return programs("--all")[number]["attached"]
     finally:
@@ -274,8 +274,8 @@ def test_attached_to_a_control_group_without_a_link():
 
 def test_the_memory_of_its_maps():
     descriptor = bpf.map_create(bpf.BPF_MAP_TYPE_ARRAY, 4, 4096, 100)
-    memory = objects.fdinfo("self", descriptor)["memlock"]
-    number = objects.fdinfo("self", descriptor)["map_id"]
+    memory = procfs.fdinfo("self", descriptor)["memlock"]
+    number = procfs.fdinfo("self", descriptor)["map_id"]
     assert objects.map_memory(number) == memory >= 409600
     os.close(descriptor)
 

@@ -9,7 +9,7 @@ import time
 from harness.plugin_process import PLUGIN, Plugin
 import pytest
 
-from ebpf_plugin.programs import objects
+from ebpf_plugin.kernel import procfs
 
 EVERY = 1
 
@@ -33,7 +33,7 @@ def descriptors(pid, kind):
     found = {}
     for number in os.listdir("/proc/%d/fd" % pid):
         if os.readlink("/proc/%d/fd/%s" % (pid, number)) == "anon_inode:" + kind:
-            found[number] = objects.fdinfo(pid, number)
+            found[number] = procfs.fdinfo(pid, number)
     return found
 
 

@@ -11,7 +11,7 @@ import os
 import struct
 
 from .. import cgroup_names, log
-from ..kernel import bpf, procfs
+from ..kernel import bpf
 from ..kernel.maps import HashMap
 from ..model import declared
 from ..series.charts import RowCharts
@@ -214,34 +214,3 @@ def _describe(place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     name = place[0]
     id = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:140]
     return id or "other", name or "other", (("cgroup", name or "other"),)
-
-
-def mount_at(path: str) -> int | None:
-    """The id (as in /proc/self/mountinfo) of the mount that a path leads to; None if there is no such path."""
-    try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        text = procfs.read("/proc/self/fdinfo/%d" % descriptor)
-    finally:
-        os.close(descriptor)
-    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("mnt_id:")), None)
-
-
-def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) -> tuple[str, tuple[str, ...]]:
-    """(where cgroup2 is or "", where it is hidden under another mount), by the text of /proc/self/mountinfo.
-
-    at(path) is the id of the mount that a path leads to. A mount of the whole tree is taken before one of a part of it.
-    """
-    seen, hidden = [], []
-    for line in mounts.splitlines():
-        words, _, kind = line.partition(" - ")
-        fields = words.split()
-        if kind.split()[:1] == ["cgroup2"] and len(fields) > 5:
-            path = procfs.mount_path(fields[4])
-            if str(at(path)) == fields[0]:
-                seen.append((fields[3] != "/", path))
-            else:
-                hidden.append(path)
-    return min(seen, key=lambda mount: mount[0])[1] if seen else "", tuple(hidden)

@@ -93,7 +93,7 @@ def run(state: dict[str, Any], output: Output) -> None:
     pulse = ticker.Ticker(state["every"], still_here=output.still_here)
     if state.get("internals"):
         from ..internals.source import Internals
-        sources = (*sources, Internals(state["internals"], pulse, missed.counts, _connections(sources)))
+        sources = (*sources, Internals(state["internals"], pulse, lambda: missed.found, _connections(sources)))
     privileges.drop(lambda: _try(sources))  # what is mapped takes none
     refresh = _reloading(state["reload"], sources, row_set.refresh) if state["reload"] else row_set.refresh
     collector = Collector(declared.unpack(state["charts"]), readers, state["every"], sources, refresh)

@@ -26,7 +26,7 @@ class MissedEvents:
 
     def __init__(self, programs: Mapping[str, int], links: Mapping[str, int], events: Collection[str]):
         self.total = 0  # at the last look
-        self._found: dict[str, int] = {}
+        self.found: dict[str, int] = {}  # {program or event: events missed}, at the last look
         self._programs, self._links = programs, links
         self._events = {name.partition("/")[2] for name in events}
         self._profile = _open_profile() if events else None
@@ -34,7 +34,7 @@ class MissedEvents:
     def counts(self) -> dict[str, int]:
         """{program or event: events missed so far}; what the kernel has never told is left out. What it does not tell any
         more, as of an event that somebody else has removed, stays as it was: sums must not go back."""
-        found = self._found
+        found = self.found
         for name, descriptor in self._programs.items():
             try:
                 count = bpf.recursion_misses(descriptor)

@@ -5,7 +5,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Callable, Iterable
 
 # mangle() of fs/proc_namespace.c
 ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))
@@ -27,6 +27,42 @@ def mount_path(text: str) -> str:
     for escaped, character in ESCAPES:
         text = text.replace(escaped, character)
     return text
+
+
+def fdinfo(pid: int | str, number: int | str) -> dict[str, int]:
+    """The whole numbers of /proc/PID/fdinfo/N by their names; empty if it is gone."""
+    pairs = [line.split(":", 1) for line in read("/proc/%s/fdinfo/%s" % (pid, number)).splitlines()]
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].strip().isdigit()}
+
+
+def mount_at(path: str) -> int | None:
+    """The id (as in /proc/self/mountinfo) of the mount that a path leads to; None if there is no such path."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return fdinfo("self", descriptor).get("mnt_id")
+    finally:
+        os.close(descriptor)
+
+
+def mount_of_version_2(mounts: str, at: Callable[[str], int | None] = mount_at) -> tuple[str, tuple[str, ...]]:
+    """(where cgroup2 is or "", where it is hidden under another mount), by the text of /proc/self/mountinfo.
+
+    at(path) is the id of the mount that a path leads to. A mount of the whole tree is taken before one of a part of it.
+    """
+    seen, hidden = [], []
+    for line in mounts.splitlines():
+        words, _, kind = line.partition(" - ")
+        fields = words.split()
+        if kind.split()[:1] == ["cgroup2"] and len(fields) > 5:
+            path = mount_path(fields[4])
+            if str(at(path)) == fields[0]:
+                seen.append((fields[3] != "/", path))
+            else:
+                hidden.append(path)
+    return min(seen, key=lambda mount: mount[0])[1] if seen else "", tuple(hidden)
 
 
 def first_cpu() -> int:
@@ -60,8 +96,7 @@ def online_cpus() -> int:
 
 def locked_memory(descriptors: Iterable[int]) -> int:
     """Bytes that these maps of ours take in the kernel, as it says itself (map_fdinfo, `memlock`)."""
-    lines = [line for descriptor in descriptors for line in read("/proc/self/fdinfo/%d" % descriptor).splitlines()]
-    return sum([int(line.split()[1]) for line in lines if line.startswith("memlock:")])
+    return sum([fdinfo("self", descriptor).get("memlock", 0) for descriptor in descriptors])
 
 
 def command_line(pid: int) -> bytes | None:

@@ -92,7 +92,7 @@ def application_files(config: str | None, environment: Mapping[str, str]) -> lis
 
 
 def _cgroup_mount() -> str:
-    mount, hidden = cgroups.mount_of_version_2(procfs.read("/proc/self/mountinfo"))
+    mount, hidden = procfs.mount_of_version_2(procfs.read("/proc/self/mountinfo"))
     if not mount and hidden:
         log.write(log.WARNING, "no charts of control groups: cgroup2 is mounted on %s, which is hidden under another mount; "
                   "mount it where it can be seen" % " and ".join(hidden))

@@ -26,7 +26,7 @@ class Cgroups:
     """Paths of control groups from the root of their hierarchy, as they are when they are first asked for."""
 
     def __init__(self) -> None:
-        self._mount = next(iter(mounts_of("cgroup2")), "")
+        self._mount = procfs.mount_of_version_2(procfs.read("/proc/self/mountinfo"))[0]
         self._paths: dict[int, str] | None = None  # by the number of the directory's inode, which is its id
 
     def path(self, number: int) -> str:

@@ -10,7 +10,7 @@ import os
 import struct
 import time
 
-from ..kernel import bpf
+from ..kernel import bpf, procfs
 from ..kernel.libc import address
 
 TYPE_CHECKING = False
@@ -135,7 +135,7 @@ def maps_and_function(opened: int, known: Program) -> tuple[tuple[int, ...], int
 
 def map_memory(number: int) -> int:
     """Bytes that a map takes in the kernel, 0 if it is gone."""
-    return with_descriptor(BPF_MAP_GET_FD_BY_ID, number, lambda opened: fdinfo("self", opened).get("memlock", 0)) or 0
+    return with_descriptor(BPF_MAP_GET_FD_BY_ID, number, lambda opened: procfs.fdinfo("self", opened).get("memlock", 0)) or 0
 
 
 def btf(number: int, with_data: bool = True) -> tuple[str, bytes]:
@@ -178,14 +178,3 @@ def event_of(pid: int, number: int) -> tuple[int, int, str]:
     bpf.bpf(BPF_TASK_FD_QUERY, attributes)
     found, kind = struct.unpack_from("=II", attributes, 24)
     return found, kind, name.split(b"\0")[0].decode("ascii", "backslashreplace")
-
-
-def fdinfo(pid: int | str, number: int | str) -> dict[str, int]:
-    """The whole numbers of /proc/PID/fdinfo/N by their names; empty if it is gone."""
-    try:
-        with open("/proc/%s/fdinfo/%s" % (pid, number), "rb") as file:
-            pairs = [line.split(b":", 1) for line in file.read().splitlines()]
-    except OSError:
-        return {}
-    return {pair[0].decode("ascii", "replace"): int(pair[1])
-            for pair in pairs if len(pair) == 2 and pair[1].strip().isdigit()}

@@ -83,7 +83,7 @@ def _look_at_process(pid: int, found: Places) -> None:
             except OSError:
                 continue  # an event without a program
         elif target == PROGRAM or target in LINKS:
-            program = objects.fdinfo(pid, number).get("prog_id", 0)
+            program = procfs.fdinfo(pid, number).get("prog_id", 0)
         if program:
             comm = comm or os.fsdecode(procfs.comm_of(pid) or b"?")
             found.hold(program, pid, comm)
@@ -105,6 +105,6 @@ def program_pinned_at(path: str) -> int:
     except OSError:
         return 0
     try:
-        return objects.fdinfo("self", opened).get("prog_id", 0)
+        return procfs.fdinfo("self", opened).get("prog_id", 0)
     finally:
         os.close(opened)

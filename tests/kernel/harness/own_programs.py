@@ -5,7 +5,7 @@ import socket
 import struct
 
 from ebpf_plugin.kernel import bpf
-from ebpf_plugin.programs import objects
+from ebpf_plugin.kernel import procfs
 
 BPF_OBJ_PIN, BPF_PROG_ATTACH = 6, 8
 SOCKET_FILTER, CGROUP_SKB, RAW_TRACEPOINT = 1, 8, 17
@@ -21,7 +21,7 @@ class Filtered:
 
     def __init__(self, name="own_filter"):
         self.descriptor = bpf.prog_load(SOCKET_FILTER, name, TAKE_ALL)
-        self.id = objects.fdinfo("self", self.descriptor)["prog_id"]
+        self.id = procfs.fdinfo("self", self.descriptor)["prog_id"]
         self._from, self._to = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._to.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, self.descriptor)
 

@@ -16,7 +16,7 @@ import pytest
 from ebpf_plugin import log
 from ebpf_plugin.collect import cgroups
 from ebpf_plugin.cgroup_names import CONTAINER, SERVICE, place_of
-from ebpf_plugin.collect.cgroups import Cgroups, mount_at, mount_of_version_2
+from ebpf_plugin.collect.cgroups import Cgroups
 from ebpf_plugin.collect.rows import RowSet
 from ebpf_plugin.groups import GROUPS
 from ebpf_plugin.kernel import bpf, procfs
@@ -132,14 +132,14 @@ SECOND = mounted(39, "/sys/fs/cgroup")
     ("\n \ncgroup2\n - cgroup2\n30 1 - cgroup2\n", {}, "", ()),
 ])
 def test_where_version_2_is(mounts, seen, mount, hidden):
-    assert mount_of_version_2(mounts, seen.get) == (mount, hidden)
+    assert procfs.mount_of_version_2(mounts, seen.get) == (mount, hidden)
 
 
 def test_the_mount_that_a_path_leads_to(tmp_path):
     mounts = dict(reversed(line.split()[0:5:4]) for line in procfs.read("/proc/self/mountinfo").splitlines())
-    assert mount_at("/proc") == int(mounts["/proc"])
-    assert mount_at("/proc/self/") == int(mounts["/proc"])
-    assert mount_at(str(tmp_path / "nothing")) is None
+    assert procfs.mount_at("/proc") == int(mounts["/proc"])
+    assert procfs.mount_at("/proc/self/") == int(mounts["/proc"])
+    assert procfs.mount_at(str(tmp_path / "nothing")) is None
 
 
 @pytest.mark.parametrize("path, name", [

@@ -495,7 +495,7 @@ def grouped(placed, monkeypatch):
         plans, states, tables = placed(RULES)
         read = procfs.read
         monkeypatch.setattr(procfs, "read", lambda path: mounts if path == "/proc/self/mountinfo" else read(path))
-        monkeypatch.setattr(cgroups.mount_of_version_2, "__defaults__", (lambda path: visible,))
+        monkeypatch.setattr(procfs.mount_of_version_2, "__defaults__", (lambda path: visible,))
 
         def load(wanted, test):
             plans.append(wanted)
@@ -567,14 +567,14 @@ def test_control_groups_that_nobody_wants(grouped, said, capfd):
 
 def test_control_groups_that_were_not_loaded(placed, said, capfd, monkeypatch):
     _, states, _ = placed(RULES)
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
+    monkeypatch.setattr(procfs, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run([], GROUPED) == 0
     assert states[0]["cgroups"] is None and states[0]["apps"]
 
 
 @pytest.mark.parametrize("wanted, present", [(GROUPED, True), (DEFAULTS, False)])
 def test_show_bpf_with_control_groups(monkeypatch, said, capfd, wanted, present):
-    monkeypatch.setattr(cgroups, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
+    monkeypatch.setattr(procfs, "mount_of_version_2", lambda mounts: ("/sys/fs/cgroup", ()))
     assert run(["--show-bpf"], wanted) == 0
     printed = capfd.readouterr().out
     assert (" * CGROUPS = %d\n" % cgroups.ROWS in printed) == present

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from ebpf_plugin.kernel import bpf
+from ebpf_plugin.kernel import bpf, procfs
 from ebpf_plugin.programs import objects
 
 
@@ -98,7 +98,7 @@ def test_who_may_not_list_programs_is_told(monkeypatch):
 
 def test_whole_numbers_of_fdinfo():
     descriptor = os.open("/dev/null", os.O_RDONLY)
-    found = objects.fdinfo("self", descriptor)
+    found = procfs.fdinfo("self", descriptor)
     os.close(descriptor)
     assert found["pos"] == 0
-    assert objects.fdinfo("self", descriptor) == {}
+    assert procfs.fdinfo("self", descriptor) == {}

@@ -97,7 +97,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(places, "Cgroups", lambda: PATHS)
     monkeypatch.setattr(places, "mounts_of", lambda kind: [])
     monkeypatch.setattr(procfs, "comm_of", lambda pid: b"comm \xff")
-    monkeypatch.setattr(objects, "fdinfo", lambda pid, number: found.info.get((pid, number), {}))
+    monkeypatch.setattr(procfs, "fdinfo", lambda pid, number: found.info.get((pid, number), {}))
 
     def event_of(pid, number):
         if (pid, number) not in found.events:
@@ -170,7 +170,9 @@ def test_programs_of_control_groups(tmp_path, monkeypatch):
         else:
             struct.pack_into("=I", attributes, 24, 0)
 
-    monkeypatch.setattr(procfs, "read", lambda path: "cgroup2 %s cgroup2 rw 0 0\n" % str(tmp_path).replace(" ", "\\040"))
+    mount = "38 24 0:34 / %s rw - cgroup2 cgroup2 rw\n" % str(tmp_path).replace(" ", "\\040")
+    monkeypatch.setattr(procfs, "read", lambda path: mount)
+    monkeypatch.setattr(procfs.mount_of_version_2, "__defaults__", (lambda path: 38,))
     monkeypatch.setattr(bpf, "bpf", query)
     found = cgroups.Cgroups()
     assert list(found.attached({"cgroup_skb", "kprobe"})) == [(31, 1, "/a b"), (32, 1, "/a b")]
