@@ -25,16 +25,21 @@ wait
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("git"), reason="not root, or no git")
 def test_the_charts_are_there_after_three_commands(tmp_path):
     with Root(bookworm(), tmp_path) as fresh:
-        if fresh.run("apt-get", "update", "-qq", check=False, environment=PROXIES).returncode:
-            pytest.skip("no Debian archive")
-        fresh.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "git", "make", "curl", "iproute2",
-                  environment=PROXIES)
-        clone(fresh)
+        prepare(fresh)
         fresh.run("sh", "-c", "cd /root/ebpf.plugin && make deb", environment=PROXIES)
         fresh.run("sh", "-c", "cd /root/ebpf.plugin && apt-get install -y ./build/netdata-ebpf-plugin_*.deb",
                   environment=PROXIES)
         shown = fresh.run("unshare", "-n", "sh", "-c", "ip link set lo up && " + AGENT).stdout
         assert {"ebpf.io", "ebpf.file_descriptor", "ebpf.process_thread"} <= set(re.findall(r'"id": "(\S+)"', shown))
+
+
+def prepare(system):
+    """What a newcomer has: git, make, and a clone. Skips the test where there is no archive."""
+    if system.run("apt-get", "update", "-qq", check=False, environment=PROXIES).returncode:
+        pytest.skip("no Debian archive")
+    system.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "git", "make", "curl", "iproute2",
+               environment=PROXIES)
+    clone(system)
 
 
 def clone(system):

@@ -5,7 +5,7 @@ import shutil
 
 from cleanroot import Root, bookworm
 import pytest
-from test_three_commands import PROXIES, clone
+from test_three_commands import PROXIES, prepare
 
 # in a network of its own: the port may be taken here
 SERVE = """
@@ -24,11 +24,7 @@ cat /tmp/said >&2
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("git"), reason="not root, or no git")
 def test_the_metrics_are_there_after_two_commands(tmp_path):
     with Root(bookworm(), tmp_path) as fresh:
-        if fresh.run("apt-get", "update", "-qq", check=False, environment=PROXIES).returncode:
-            pytest.skip("no Debian archive")
-        fresh.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "git", "make", "curl", "iproute2",
-                  environment=PROXIES)
-        clone(fresh)
+        prepare(fresh)
         # which `make metrics` does as well, but the network of its own has no archive
         fresh.run("sh", "-c", "cd /root/ebpf.plugin && tools/setup.sh run", environment=PROXIES)
         done = fresh.run("unshare", "-n", "sh", "-c", "ip link set lo up && " + SERVE)

@@ -10,20 +10,13 @@ from types import SimpleNamespace
 from fakes import PACKAGE
 import pytest
 
-from ebpf_plugin import lifecycle, log, reload
+from ebpf_plugin import lifecycle, reload
 from ebpf_plugin.commands import arguments, reread
 from ebpf_plugin.kernel import bpf
 from ebpf_plugin.load import plan
 
 CONF = "[network viewer]\nports = 80\nips = 10.0.0.0/8\n"
 GROUPS = "web: nginx\n"
-
-
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ import os
 
 import pytest
 
-from ebpf_plugin import log
 from ebpf_plugin.collect import missed_events
 from ebpf_plugin.groups.plugin import PLUGIN
 from ebpf_plugin.kernel import bpf, tracefs
@@ -15,14 +14,6 @@ PROFILE = """\
   r_vfs_write_1                                   100            0
   somebody_elses                                  7              9
 """
-
-
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(log, "_said", set())
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from fakes import GROUP, ROOT, Reader, loaded
 import pytest
 
-from ebpf_plugin import VERSION, log
+from ebpf_plugin import VERSION
 from ebpf_plugin.collect import cgroups, daemon
 from ebpf_plugin.commands import arguments as command_line
 from ebpf_plugin.commands import run as command
@@ -27,14 +27,6 @@ from ebpf_plugin.programs import statistics
 
 PLUGIN = os.path.join(ROOT, "plugin", "ebpf.plugin")
 DEFAULTS = ebpf_conf.load([])[0]
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """The lines that were logged."""
-    lines = []
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
 
 
 def settings(tmp_path, arguments, text=None, environment=()):

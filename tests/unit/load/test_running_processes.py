@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from ebpf_plugin import log
 from ebpf_plugin.collect.application_matcher import Matcher
 from ebpf_plugin.collect.applications import APPLICATION, COMM, ROW_SLOTS
 from ebpf_plugin.config import apps_groups
@@ -84,14 +83,6 @@ def enter(monkeypatch, tables, *looks):
     monkeypatch.setattr(procfs, "processes", lambda: last.update(next(looks, {})) or dict(last))
     monkeypatch.setattr(procfs, "command_line", lambda pid: b"")
     return running_processes.enter(tables.names(), rules())
-
-
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(log, "_said", set())
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
 
 
 def test_enter_fills_the_table_and_teaches_names(monkeypatch):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ebpf_plugin import lifecycle, log
+from ebpf_plugin import lifecycle
 from ebpf_plugin.model.declared import Chart, Dimension
 from ebpf_plugin.outputs import metrics, sample_page
 from ebpf_plugin.outputs.published import Published
@@ -36,14 +36,6 @@ class Other:
 
     def still_here(self):
         self.told.append("still here")
-
-
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(log, "_said", set())
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
 
 
 @pytest.fixture

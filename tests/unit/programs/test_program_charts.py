@@ -156,13 +156,6 @@ def test_what_cannot_be_read_is_a_gap(kernel, capfd):
     assert values(found.tick(3.0))["programs_runs"] == {"one": 23, "other": 0}
 
 
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(log, "write", lambda level, text: lines.append(text))
-    return lines
-
-
 def refuse():
     raise statistics.Refused("they are refused")
 
